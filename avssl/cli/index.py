@@ -11,8 +11,8 @@ from pathlib import Path
 
 from avssl.cli.command import parsed
 from avssl.errors import NothingUsable
-from avssl.experiment.data import offer_tables
 from avssl.experiment.part_options import PartOptions
+from avssl.experiment.places import offer_tables
 from avssl.media.collection import Collection
 from avssl.media.facts import Media
 from avssl.media.indexing.summary import Summary, relative, summarize, verdicts

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from avssl.errors import UserError
-from avssl.experiment.data import DataOptions, open_source, ordered, usable
+from avssl.experiment.data import DataOptions, ordered, usable
+from avssl.experiment.places import open_source
 from avssl.media.facts import Media
 from avssl.media.skip_bad_files import PassedOver
 from avssl.networks.own_modules import named

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.data import Opened, Parts, about_others, as_it_is
+from avssl.experiment.data import Opened, Parts, as_it_is
+from avssl.experiment.places import about_others
 from avssl.experiment.request import Request
 from avssl.media.selection import column_of, facts_of
 from avssl.system.console import counted, duration, log, size

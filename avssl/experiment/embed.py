@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from avssl.errors import UserError
 from avssl.evaluate.retrieval.embedding_files import read_embeddings, write_embeddings, writer_of
-from avssl.experiment.data import refuse_missing
 from avssl.experiment.loading import load_torch
 from avssl.experiment.part_options import PartOptions
+from avssl.experiment.places import refuse_missing
 from avssl.networks.saved_names import saved_names
 from avssl.options import REQUIRED, argument, option
 from avssl.system.console import ShowProgress, counted, log, progress

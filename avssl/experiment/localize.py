@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
-from avssl.experiment.data import refuse_missing
 from avssl.experiment.loading import load_torch
+from avssl.experiment.places import refuse_missing
 from avssl.options import REQUIRED, argument, build, option
 from avssl.options.python_names import names_keywords
 from avssl.system.hub import fetched_run

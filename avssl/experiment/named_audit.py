@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from avssl.experiment.audit_options import AuditOptions
-from avssl.experiment.data import open_data, refuse_missing
 from avssl.experiment.loading import load_torch
+from avssl.experiment.places import open_data, refuse_missing
 from avssl.options import check_options
 from avssl.system.console import counted, log, progress
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import yaml
 
-from avssl.experiment.data import DataOptions, absolute_source
+from avssl.experiment.data import DataOptions
+from avssl.experiment.places import absolute_source
 from avssl.experiment.sources import BEFORE
 from avssl.options import Values, check_bounds, option, options_of, resolve
 from avssl.system.console import log

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from avssl.errors import UserError
-from avssl.experiment.data import DataOptions, refuse_missing, refuse_unusable
+from avssl.experiment.data import DataOptions, refuse_unusable
 from avssl.experiment.options import (
     COMMON,
     MULTI_TASK,
@@ -22,6 +22,7 @@ from avssl.experiment.options import (
     settle,
     training_options,
 )
+from avssl.experiment.places import refuse_missing
 from avssl.options import Values, check_options, options_of, resolve
 from avssl.system.console import counted
 from avssl.tasks.registry import get, names, options_class

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
-from avssl.experiment.data import absolute_source
+from avssl.experiment.places import absolute_source
 from avssl.installation import install_hint
 from avssl.system.console import log
 from avssl.system.files import whole_file, write_json

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from avssl.errors import UserError
-from avssl.experiment.data import refuse_missing
 from avssl.experiment.loading import load_torch
+from avssl.experiment.places import refuse_missing
 from avssl.options import argument, check_bounds, option
 from avssl.search.files import DamagedIndex, is_index
 from avssl.system.console import log

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError, did_you_mean
-from avssl.experiment.data import GENERATED, held_out_of, of_split, open_source, refuse_missing, usable
+from avssl.experiment.data import GENERATED, held_out_of, of_split, usable
 from avssl.experiment.loading import load_torch
+from avssl.experiment.places import open_source, refuse_missing
 from avssl.media.selection import column_of
 from avssl.options import build, check_options, option
 from avssl.system.console import log

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from avssl.errors import UserError
-from avssl.experiment.data import refuse_missing
+from avssl.experiment.places import refuse_missing
 from avssl.installation import install_hint
 from avssl.system.console import log
 

@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor, nn
@@ -85,6 +86,12 @@ class Task(ABC):
         """What :meth:`draw` leaves to :meth:`finish` of making pictures; anything only where :attr:`can_leave`."""
         self.before: tuple[Task, ...] = ()
         """Tasks named before this one in a training of several: the first that has a role builds its encoder."""
+
+    @cached_property
+    def _cropping(self) -> Cropping:
+        """The squares that are cut from pictures: options ``side``, ``crop_low``, ``crop_high`` and ``flip``."""
+        options = self.options
+        return Cropping(options.side, options.crop_low, options.crop_high, options.flip)
 
     def unusable(self, facts: Facts) -> str | None:
         """Why this task cannot use an item that is otherwise sound ("no sound"); None if it can."""

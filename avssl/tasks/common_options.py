@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from avssl.errors import UserError
-from avssl.networks.config import Norm, VisionConfig
+from avssl.errors import UserError, did_you_mean
+from avssl.networks.config import AUDIO_ARCHITECTURES, Norm, VisionConfig
 from avssl.options import option
 
 # What is done to the colours of patches: a lens shifts green against red and blue, more towards its corners, so that
@@ -60,3 +60,9 @@ def check_crops(low: float, high: float) -> None:
     """Raise UserError where the smallest crop is larger than the largest."""
     if low > high:
         raise UserError(f"--crop-low ({low:g}) must be at most --crop-high ({high:g})")
+
+
+def check_audio(architecture: str) -> None:
+    """Raise UserError where no audio encoder has this name."""
+    if architecture not in AUDIO_ARCHITECTURES:
+        raise UserError(f"no audio encoder is called {architecture!r}{did_you_mean(architecture, AUDIO_ARCHITECTURES)}")

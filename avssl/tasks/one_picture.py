@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from avssl.media.facts import Media
+from avssl.media.facts import Facts, Media
 from avssl.networks.puzzles import PictureNetwork
 from avssl.samplers.keys import Key, generator
 from avssl.samplers.pictures import Cropping
@@ -48,7 +49,67 @@ class OnePicturePuzzle:
     seconds: float
 
 
-class OnePictureTask(ClassTask):
+class LabelledPictureTask(ClassTask):
+    """A task whose puzzle is one square picture with a label."""
+
+    options: Any
+
+    @property
+    @abstractmethod
+    def label_names(self) -> Sequence[str]:
+        """Names of the classes."""
+
+    @abstractmethod
+    def changed(
+        self, square: NDArray[np.uint8], rng: np.random.Generator, facts: Facts
+    ) -> tuple[NDArray[np.uint8], int]:
+        """The picture as it is shown, and its label.
+
+        Args:
+            square: uint8 RGB (3, side, side).
+            rng: the only source of randomness; it is the same for the same puzzle.
+            facts: of the item that the picture is from.
+        """
+
+    def draw(self, media: Media, key: Key) -> OnePicturePuzzle:
+        # By the task's name: two tasks on one picture of one key draw independently of each other.
+        still, rng = draw_still(media, key), generator(*key, self.name)
+        square = self._cropping.cut(still.pixels, rng if self.training else None)
+        facts = media.facts(still.item)
+        frame, label = self.changed(square, rng, facts)
+        if self.shuffled:  # by a generator of its own: frame and crop stay those of the true puzzle
+            label = int(generator(*key, "shuffled").integers(len(self.label_names)))
+        return OnePicturePuzzle(
+            np.ascontiguousarray(frame), int(label), facts.path, facts.source_or_path, still.seconds
+        )
+
+    def collate(self, puzzles: Sequence[OnePicturePuzzle]) -> Batch:
+        frames = torch.from_numpy(stacked([puzzle.frame for puzzle in puzzles]))
+        return {"frames": frames, "label": torch.tensor([puzzle.label for puzzle in puzzles])}
+
+    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
+        return PictureNetwork(vision_of(encoders), len(self.label_names), pool=self.options.pool)
+
+    def sheet(self, puzzles: Sequence[OnePicturePuzzle], answers: Answers | None = None) -> Image:
+        rows = [None] * len(puzzles) if answers is None else answers.scores
+        cards = [
+            class_card(
+                enlarged(picture_of(puzzle.frame), 168),
+                puzzle.label,
+                scores,
+                lambda k: self.label_names[k],
+                origin(puzzle.name, puzzle.seconds),
+            )
+            for puzzle, scores in zip(puzzles, rows, strict=False)
+        ]
+        return draw_cards(*self.sheet_heading(), cards)
+
+    def sheet_heading(self) -> tuple[str, str]:
+        """The title of the sheet, and the line below it."""
+        return self.summary, ""
+
+
+class OnePictureTask(LabelledPictureTask):
     """A task whose puzzle is one square picture. A subclass gives ``name``, ``labels`` and :meth:`puzzle`."""
 
     labels: ClassVar[tuple[str, ...]]  # names of the classes
@@ -64,7 +125,15 @@ class OnePictureTask(ClassTask):
 
     def __init__(self, options: OnePictureOptions | None = None) -> None:
         super().__init__(self.Options() if options is None else options)
-        self._cropping = Cropping(self.options.side, self.options.crop_low, self.options.crop_high)
+
+    @cached_property
+    def _cropping(self) -> Cropping:
+        # Never mirrored: whatever the puzzle is, a mirror may change its answer.
+        return Cropping(self.options.side, self.options.crop_low, self.options.crop_high)
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        return self.labels
 
     @abstractmethod
     def puzzle(self, square: NDArray[np.uint8], rng: np.random.Generator) -> tuple[NDArray[np.uint8], int]:
@@ -75,35 +144,7 @@ class OnePictureTask(ClassTask):
             rng: the only source of randomness; it is the same for the same puzzle.
         """
 
-    def draw(self, media: Media, key: Key) -> OnePicturePuzzle:
-        # By the task's name: two tasks on one picture of one key draw independently of each other.
-        still, rng = draw_still(media, key), generator(*key, self.name)
-        square = self._cropping.cut(still.pixels, rng if self.training else None)
-        frame, label = self.puzzle(square, rng)
-        if self.shuffled:  # by a generator of its own: frame and crop stay those of the true puzzle
-            label = int(generator(*key, "shuffled").integers(len(self.labels)))
-        facts = media.facts(still.item)
-        return OnePicturePuzzle(
-            np.ascontiguousarray(frame), int(label), facts.path, facts.source_or_path, still.seconds
-        )
-
-    def collate(self, puzzles: Sequence[OnePicturePuzzle]) -> Batch:
-        frames = torch.from_numpy(stacked([puzzle.frame for puzzle in puzzles]))
-        return {"frames": frames, "label": torch.tensor([puzzle.label for puzzle in puzzles])}
-
-    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        return PictureNetwork(vision_of(encoders), len(self.labels), pool=self.options.pool)
-
-    def sheet(self, puzzles: Sequence[OnePicturePuzzle], answers: Answers | None = None) -> Image:
-        rows = [None] * len(puzzles) if answers is None else answers.scores
-        cards = [
-            class_card(
-                enlarged(picture_of(puzzle.frame), 168),
-                puzzle.label,
-                scores,
-                lambda k: self.labels[k],
-                origin(puzzle.name, puzzle.seconds),
-            )
-            for puzzle, scores in zip(puzzles, rows, strict=False)
-        ]
-        return draw_cards(self.summary, "", cards)
+    def changed(
+        self, square: NDArray[np.uint8], rng: np.random.Generator, facts: Facts
+    ) -> tuple[NDArray[np.uint8], int]:
+        return self.puzzle(square, rng)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avssl.experiment.data import DataOptions, fast, gather, open_source
+from avssl.experiment.data import DataOptions, fast, gather
+from avssl.experiment.places import open_source
 from avssl.media.in_memory import InMemory
 from avssl.samplers.keys import Key
 from avssl.tasks.rotation.puzzle import RotationOptions

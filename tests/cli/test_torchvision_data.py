@@ -14,7 +14,7 @@ from PIL import Image
 from small_runs import Result
 
 from avssl.errors import UserError
-from avssl.experiment.data import open_source
+from avssl.experiment.places import open_source
 from avssl.experiment.torchvision_data import open_torchvision
 
 Call = Callable[..., Result]

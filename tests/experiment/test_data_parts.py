@@ -12,7 +12,8 @@ from small_runs import write_clip
 from toy_media import ToyVideos
 
 from avssl.errors import UserError
-from avssl.experiment.data import DataOptions, divide, open_source, usable
+from avssl.experiment.data import DataOptions, divide, usable
+from avssl.experiment.places import open_source
 from avssl.media.facts import Facts, Media
 from avssl.media.selection import Subset
 from avssl.samplers.pictures import Cropping

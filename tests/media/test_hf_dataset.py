@@ -15,7 +15,7 @@ from small_runs import write_clip
 
 import avssl
 from avssl.errors import UserError
-from avssl.experiment.data import absolute_source, refuse_missing
+from avssl.experiment.places import absolute_source, refuse_missing
 from avssl.media import hf_dataset
 
 pyarrow = pytest.importorskip("pyarrow")

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from avssl.errors import MediaError, UserError
 from avssl.evaluate.data.joins import ByName
 from avssl.evaluate.localization.annotations import Item, clip_of
+from avssl.evaluate.localization.map_maker import MapMaker
 from avssl.evaluate.localization.metrics import Map
 from avssl.evaluate.localization.protocols import Protocol
 from avssl.evaluate.localization.silences import silence
-from avssl.evaluate.localization.synthetic import MapMaker
 from avssl.media.facts import Facts, Media
 from avssl.samplers.keys import generator
 

@@ -20,10 +20,10 @@ from avssl.evaluate.core.statistics import SHARE, cluster_bootstrap
 from avssl.evaluate.localization import metrics
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.datasets import ModelMaps, Sound, TestMedia
+from avssl.evaluate.localization.map_maker import MapMaker
 from avssl.evaluate.localization.metrics import Floats
 from avssl.evaluate.localization.protocols import PROTOCOLS, Protocol, upsample
 from avssl.evaluate.localization.scoring import mean_row, score_maps
-from avssl.evaluate.localization.synthetic import MapMaker
 from avssl.system.console import counted
 
 KINDS: tuple[tuple[Sound, str], ...] = (("silence", "silence"), ("noise", "noise"), ("swap", "off-screen"))

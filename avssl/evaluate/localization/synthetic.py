@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from avssl.evaluate.core.statistics import auc
 from avssl.evaluate.localization import protocols
 from avssl.evaluate.localization.annotations import Item
 from avssl.evaluate.localization.blind import blind_rows
+from avssl.evaluate.localization.map_maker import MapMaker
 from avssl.evaluate.localization.metrics import Box, Map
 from avssl.evaluate.localization.scoring import mean_row, rows_of, score_maps
 from avssl.evaluate.localization.silences import SILENCES, Silence, Wave, silence
@@ -43,20 +43,6 @@ NOTES = {
     "trained/peak-disc": "nearness to the peak alone: what one point and the rule's area are worth",
     "untrained": "random weights",
 }
-
-
-class MapMaker(Protocol):
-    """What gives a map for a picture and a sound: :class:`avssl.localization.localizer.Localizer`."""
-
-    @property
-    def seconds(self) -> float: ...
-
-    @property
-    def rate(self) -> int: ...
-
-    def maps(
-        self, frames: NDArray[np.uint8], waveforms: Wave, picture: protocols.Picture = "whole"
-    ) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)

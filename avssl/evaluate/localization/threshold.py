@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avssl.evaluate.localization.map_maker import MapMaker
 from avssl.media.facts import Media
 from avssl.samplers.correspondence import PairRule, draw_moment
 from avssl.samplers.keys import generator
 from avssl.samplers.silence import draw_silence
 from avssl.system.files import read_json, write_json
-
-if TYPE_CHECKING:
-    from avssl.evaluate.localization.synthetic import MapMaker
 
 FILE = "localization.json"
 # Share of sounding validation segments that the threshold may call silent

@@ -19,7 +19,8 @@ from avssl.experiment.audit.parts import Division, divide, duplicates, one_by_on
 from avssl.experiment.audit.progress import AuditProgress
 from avssl.experiment.audit.result import Audit
 from avssl.experiment.audit_options import AuditOptions
-from avssl.experiment.data import about_others, of_split
+from avssl.experiment.data import of_split
+from avssl.experiment.places import about_others
 from avssl.media.facts import Media
 from avssl.media.indexing.reasons import grouped
 from avssl.media.indexing.summary import Summary, common_root, summarize

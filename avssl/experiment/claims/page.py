@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from avssl.evaluate.core.charts import INK, SOFT, TONES, blank_figure, dress, save_figure
 from avssl.evaluate.core.rows import is_share
 from avssl.experiment.claims.files import claim_files, read_claim
+from avssl.experiment.claims.result import Reproduced, figure_words, scaled
 from avssl.experiment.claims.verdict import Answered
 from avssl.report.tables import console, fitted_table
 from avssl.system.console import duration
@@ -17,25 +18,12 @@ from avssl.system.files import read_json, whole_file
 
 if TYPE_CHECKING:
     from avssl.experiment.claims.options import Options
-    from avssl.experiment.claims.reproduce import Reproduced
 
 _MEANING = {
     "shown": "the interval lies above what was asked",
     "not shown": "the interval includes zero, or what was asked; more seeds, data or steps would be needed to tell",
     "against": "the interval lies below zero: here the opposite holds",
 }
-
-
-def scaled(value: float, metric: str) -> str:
-    """A difference with its sign: of shares in points (per cent of the whole), else as it is."""
-    return f"{100 * value:+.1f}" if is_share(metric) else f"{value:+.3g}"
-
-
-def figure_words(one: Answered) -> str:
-    """ "+6.1 points (4.0 to 8.2)"."""
-    unit = " points" if is_share(one.metric) else f" {one.metric}"
-    value, low, high = (scaled(x, one.metric) for x in (one.value, one.low, one.high))
-    return f"{value}{unit} ({low.removeprefix('+')} to {high.removeprefix('+')})"
 
 
 def write_page(made: Reproduced, options: Options) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from avssl.errors import UserError
 from avssl.experiment.claims.files import Claim, Figure, Question, Scale, read_claim
 from avssl.experiment.claims.options import Options
+from avssl.experiment.claims.result import Reproduced
 from avssl.experiment.claims.steps import Step, check_all, do_all, steps_of
 from avssl.experiment.claims.verdict import (
-    Answer,
     Answered,
     Measured,
     answer_of,
@@ -29,36 +29,6 @@ if TYPE_CHECKING:
 
     # (seed, size) of an evaluation to its rows
     Found = dict[tuple[int, float | None, str], list[ResultRow]]
-
-
-@dataclass(frozen=True)
-class Reproduced:
-    """What came out.
-
-    Attributes:
-        claim: what was reproduced.
-        scale: at which size.
-        questions: with their answers.
-        answer: of the claim.
-        needed: by question, the size at which it would be shown by the trend; only of those not shown.
-        folder: with ``rows.json``, ``answer.json``, ``figure.png`` and ``page.md``.
-    """
-
-    claim: Claim
-    scale: str
-    questions: Sequence[Answered]
-    answer: Answer
-    needed: Mapping[str, float | None]
-    folder: Path
-
-    def line(self) -> str:
-        """The answer in one line."""
-        from avssl.experiment.claims.page import figure_words
-
-        chosen = [one for one in self.questions if one.answer == self.answer] or self.questions
-        seeds = len(self.questions[0].seeds)
-        over = f"{seeds} seeds" if seeds > 1 else "one seed, which says nothing of others"
-        return f"{self.answer}: {self.claim.claim} ({chosen[0].ask}: {figure_words(chosen[0])}; {over})"
 
 
 def reproduce(claim: str | Path, **options: Any) -> Reproduced:

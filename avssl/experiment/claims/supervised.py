@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
-from avssl.networks.puzzles import PictureNetwork
 from avssl.options import option
-from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Cropping
 from avssl.samplers.rotations import shifted
-from avssl.samplers.side_by_side import stacked
-from avssl.samplers.stills import draw_still
-from avssl.tasks.base import Answers, Batch
-from avssl.tasks.cards import class_card, draw_cards, enlarged, origin, picture_of
 from avssl.tasks.common_options import EncoderOptions, check_crops
-from avssl.tasks.images import ClassTask, vision_of
+from avssl.tasks.one_picture import LabelledPictureTask
 from avssl.tasks.registry import register
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
@@ -46,19 +34,8 @@ class SupervisedOptions(EncoderOptions):
         self.vision_config(self.side).check()
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledPicture:
-    """A picture and its class."""
-
-    frame: NDArray[np.uint8]
-    label: int
-    name: str
-    source: str
-    seconds: float
-
-
 @register
-class Supervised(ClassTask):
+class Supervised(LabelledPictureTask):
     """The task. Its classes are the labels of the training data, in alphabetical order."""
 
     name: ClassVar[str] = "supervised"
@@ -69,8 +46,11 @@ class Supervised(ClassTask):
 
     def __init__(self, options: SupervisedOptions) -> None:
         super().__init__(options)
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self._labels: list[str] = []
+
+    @property
+    def label_names(self) -> Sequence[str]:
+        return self._labels
 
     def unusable(self, facts: Facts) -> str | None:
         return super().unusable(facts) or (None if facts.label else "no label")
@@ -89,36 +69,14 @@ class Supervised(ClassTask):
     def chance_loss(self) -> float | None:
         return float(np.log(len(self._labels))) if self._labels else None
 
-    def draw(self, media: Media, key: Key) -> LabelledPicture:
-        still, rng = draw_still(media, key), generator(*key, self.name)
-        square = self._cropping.cut(still.pixels, rng if self.training else None)
-        if self.training and self.options.pad:
-            square = shifted(square, *(int(n) for n in rng.integers(-self.options.pad, self.options.pad + 1, size=2)))
-        facts = media.facts(still.item)
+    def changed(
+        self, square: NDArray[np.uint8], rng: np.random.Generator, facts: Facts
+    ) -> tuple[NDArray[np.uint8], int]:
         if facts.label not in self._labels:
             raise UserError(f"{facts.path} is of class {facts.label!r}, which the training data do not have")
-        label = self._labels.index(facts.label)
-        if self.shuffled:
-            label = int(generator(*key, "shuffled").integers(len(self._labels)))
-        return LabelledPicture(square, label, facts.path, facts.source_or_path, still.seconds)
+        if self.training and self.options.pad:
+            square = shifted(square, *(int(n) for n in rng.integers(-self.options.pad, self.options.pad + 1, size=2)))
+        return square, self._labels.index(facts.label)
 
-    def collate(self, puzzles: Sequence[LabelledPicture]) -> Batch:
-        frames = torch.from_numpy(stacked([puzzle.frame for puzzle in puzzles]))
-        return {"frames": frames, "label": torch.tensor([puzzle.label for puzzle in puzzles])}
-
-    def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
-        return PictureNetwork(vision_of(encoders), len(self._labels), pool=self.options.pool)
-
-    def sheet(self, puzzles: Sequence[LabelledPicture], answers: Answers | None = None) -> Image:
-        rows = [None] * len(puzzles) if answers is None else answers.scores
-        cards = [
-            class_card(
-                enlarged(picture_of(puzzle.frame), 168),
-                puzzle.label,
-                scores,
-                lambda k: self._labels[k],
-                origin(puzzle.name, puzzle.seconds),
-            )
-            for puzzle, scores in zip(puzzles, rows, strict=False)
-        ]
-        return draw_cards("What is in this picture?", "A baseline with labels, no pretext task.", cards)
+    def sheet_heading(self) -> tuple[str, str]:
+        return "What is in this picture?", "A baseline with labels, no pretext task."

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from avssl.errors import UserError, did_you_mean
-from avssl.experiment.data import refuse_missing
 from avssl.experiment.loading import load_torch
+from avssl.experiment.places import refuse_missing
 from avssl.experiment.protocols.base import GENERATED, Protocol, Subject, of_library, without_weights
 from avssl.experiment.results import Outcome, write
 from avssl.networks.own_modules import allow

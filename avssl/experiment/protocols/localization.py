@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from avssl.evaluate.core.training_overlap import Seen
     from avssl.evaluate.localization.annotations import Annotations, Item
     from avssl.evaluate.localization.datasets import Sound
-    from avssl.evaluate.localization.synthetic import MapMaker
+    from avssl.evaluate.localization.map_maker import MapMaker
     from avssl.localization.localizer import Localizer
     from avssl.media.facts import Media
 
@@ -254,7 +254,7 @@ def _score_run(
     from avssl.evaluate.localization.negatives import negative_rows
     from avssl.evaluate.localization.scoring import rows_of, score_maps
     from avssl.evaluate.localization.threshold import fitted_on
-    from avssl.experiment.data import open_source
+    from avssl.experiment.places import open_source
     from avssl.localization.localizer import open_localizer
     from avssl.media.selection import Subset
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from avssl.errors import UserError
 from avssl.evaluate.choices import PoolChoices
-from avssl.experiment.data import of_split, open_sourced
+from avssl.experiment.data import of_split
 from avssl.experiment.learned import seen_by
+from avssl.experiment.places import open_sourced
 from avssl.experiment.protocols.base import (
     BesideOptions,
     ComputeOptions,

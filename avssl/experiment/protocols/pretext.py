@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from avssl.experiment import sources as data_sources
-from avssl.experiment.data import DataOptions, fast, of_split, open_source, parts_of, usable
+from avssl.experiment.data import DataOptions, fast, of_split, parts_of, usable
 from avssl.experiment.learned import seen_by
+from avssl.experiment.places import open_source
 from avssl.experiment.protocols.base import OutputOptions, RunOptions, Subject
 from avssl.experiment.results import Outcome
 from avssl.options import option

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from avssl.errors import UserError
 from avssl.evaluate.choices import FeatureChoices, KNNChoices, LinearChoices, LowShotChoices, SVMChoices
-from avssl.experiment.data import open_sourced, sourced
 from avssl.experiment.learned import seen_by
+from avssl.experiment.places import open_sourced, sourced
 from avssl.experiment.protocols.base import (
     BesideOptions,
     ComputeOptions,

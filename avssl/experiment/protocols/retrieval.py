@@ -7,8 +7,9 @@ from pathlib import Path
 
 from avssl.evaluate.choices import BootstrapChoices
 from avssl.experiment import sources as data_sources
-from avssl.experiment.data import of_split, open_sourced
+from avssl.experiment.data import of_split
 from avssl.experiment.learned import seen_by
+from avssl.experiment.places import open_sourced
 from avssl.experiment.protocols.base import ComputeOptions, RunOptions, Subject
 from avssl.experiment.results import Beside, Outcome
 from avssl.experiment.sources import SourceOptions

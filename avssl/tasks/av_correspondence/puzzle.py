@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import UserError, did_you_mean
-from avssl.networks.config import AUDIO_ARCHITECTURES, FrontEndName, FusionName, Norm, VisionConfig
+from avssl.errors import UserError
+from avssl.networks.config import FrontEndName, FusionName, Norm, VisionConfig
 from avssl.options import option
 from avssl.samplers.correspondence import Alignment, NegativeSounds, Pair
-from avssl.tasks.common_options import check_crops
+from avssl.tasks.common_options import check_audio, check_crops
 
 if TYPE_CHECKING:  # options are read without what reads media
     from avssl.samplers.views import View
@@ -60,8 +60,7 @@ class PairOptions:
     def check(self) -> None:
         check_crops(self.crop_low, self.crop_high)
         self.vision_config().check()
-        if self.audio not in AUDIO_ARCHITECTURES:
-            raise UserError(f"no audio encoder is called {self.audio!r}{did_you_mean(self.audio, AUDIO_ARCHITECTURES)}")
+        check_audio(self.audio)
 
     def vision_config(self) -> VisionConfig:
         """The image encoder."""

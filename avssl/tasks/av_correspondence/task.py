@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,28 +17,27 @@ from torch import Tensor, nn
 
 from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
-from avssl.media.selection import facts_of
-from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.audio import AudioConfig
+from avssl.networks.config import VisionConfig
 from avssl.networks.contrastive import info_nce_terms
 from avssl.networks.correspondence import CorrespondenceNetwork, SingleModalityNetwork
 from avssl.networks.encoder import waveform_encoder
-from avssl.networks.front_end import SOUNDS_FOR_STATISTICS, FrontEndConfig, cell_statistics
+from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.fusion import FUSIONS
 from avssl.networks.gather import gather_with_gradient, mean_of_whole_batch
 from avssl.networks.mosaics import companions
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers import side_by_side
 from avssl.samplers.correspondence import PairRule, draw_pair, unusable
 from avssl.samplers.keys import Key, generator, uniform
-from avssl.samplers.pictures import Cropping, centre_crop
 from avssl.samplers.silence import draw_silence
 from avssl.samplers.sound_views import draw_gap
 from avssl.samplers.views import cut_or_leave, stored_frames
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions, CorrespondencePuzzle
 from avssl.tasks.av_correspondence.sheet import draw_sheet
-from avssl.tasks.base import Answers, Batch, Losses, Task
+from avssl.tasks.base import Answers, Batch, Losses
 from avssl.tasks.images import vision_of
 from avssl.tasks.left_to_device import stacked_or_left
+from avssl.tasks.pairs import PairTask
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -49,38 +48,19 @@ SMALLEST_PART = 0.55
 
 
 @register
-class AVCorrespondence(Task):
+class AVCorrespondence(PairTask):
     """The task. Label 1 is "they belong together"."""
 
     name: ClassVar[str] = "av-correspondence"
     Options: ClassVar[type[Any]] = CorrespondenceOptions
-    classes: ClassVar[int | None] = 2
-    loss_measure: ClassVar[str] = "binary_loss"
 
     options: CorrespondenceOptions
-
-    def __init__(self, options: CorrespondenceOptions) -> None:
-        super().__init__(options)
-        self.modality: Literal["both", "vision", "audio"] = "both"
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
-        self._statistics: dict[str, float] = {}
 
     def unusable(self, facts: Facts) -> str | None:
         return unusable(facts, self.options.seconds)
 
-    def fit_statistics(self, media: Media, seed: int) -> None:
-        if len({facts.source_or_path for facts in facts_of(media)}) < 2:
-            raise UserError("a negative is the sound of another source: give videos of two sources at least")
-        # Epoch -1: of no training puzzle.
-        keys = [Key(seed, -1, i) for i in range(min(SOUNDS_FOR_STATISTICS, len(media)))]
-        sounds = [draw_pair(media, key, self._rule()).sound.sound for key in keys]
-        self._statistics = cell_statistics(self._front_end(), sounds)
-
-    def state(self) -> dict[str, Any]:
-        return dict(self._statistics)
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        self._statistics = {name: float(value) for name, value in state.items()}
+    def sound_of(self, media: Media, key: Key) -> NDArray[np.float32]:
+        return draw_pair(media, key, self._rule()).sound.sound
 
     def draw(self, media: Media, key: Key) -> CorrespondencePuzzle:
         options = self.options
@@ -91,16 +71,12 @@ class AVCorrespondence(Task):
         if options.frames > 1:
             times = [start + (k + 0.5) * options.seconds / options.frames for k in range(options.frames)]
         pictures = stored_frames(media, moment.item, times, self.left_to_device)
-        height, width = pictures[0].height, pictures[0].width
-        # Held out the crop in the middle of the range: things are then as large as they mostly were in training.
-        middle = (options.crop_low + options.crop_high) / 2
-        crop = centre_crop(height, width, middle)
+        # What is drawn in which order is part of what a seed means: a new draw comes last.
+        crop = self.place(rng if self.training else None, pictures[0].height, pictures[0].width)
         gain = brightness = transpose = 0.0
         saturation = 1.0
         masks = (0.0, 0.0, 0.0, 0.0)
         if self.training:
-            # What is drawn in which order is part of what a seed means: a new draw comes last.
-            crop = self._cropping.place(rng, height, width)
             brightness = uniform(rng, -options.brightness, options.brightness)
             saturation = uniform(rng, 1 - options.saturation, 1 + options.saturation)
             gain = uniform(rng, -options.gain, options.gain)
@@ -151,29 +127,23 @@ class AVCorrespondence(Task):
         finished = super().finish(batch)
         return finished | {"frames": finished["frames"].unflatten(0, (-1, self.options.frames))}
 
-    def clusters(self, puzzle: CorrespondencePuzzle) -> tuple[str, ...]:
-        return puzzle.sources
-
-    def encoders(self) -> dict[str, nn.Module]:
+    def front_end(self) -> FrontEndConfig:
         options = self.options
-        made: dict[str, nn.Module] = {}
-        if self.modality != "audio":
-            made["vision"] = VisionEncoder(options.vision_config())
-        if self.modality != "vision":
-            audio = AudioEncoder(
-                AudioConfig(
-                    self._front_end(),
-                    options.audio,
-                    width=options.width,
-                    convs=options.convs,
-                    first_stride=options.first_stride,
-                    norm=options.norm,
-                )
-            )
-            if self._statistics:
-                audio.front_end.set_statistics(self._statistics["mean"], self._statistics["std"])
-            made["audio"] = audio
-        return made
+        return FrontEndConfig(options.front_end, options.rate, options.bands, options.seconds)
+
+    def vision_config(self) -> VisionConfig:
+        return self.options.vision_config()
+
+    def audio_config(self) -> AudioConfig:
+        options = self.options
+        return AudioConfig(
+            self.front_end(),
+            options.audio,
+            width=options.width,
+            convs=options.convs,
+            first_stride=options.first_stride,
+            norm=options.norm,
+        )
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         if self.modality == "vision":
@@ -190,11 +160,7 @@ class AVCorrespondence(Task):
 
     def loss(self, network: nn.Module, batch: Batch) -> Losses:
         if not (self._in_batch() and isinstance(network, CorrespondenceNetwork)):
-            logits = self._logits(network, batch)
-            label = batch["label"]
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, label.float())
-            accuracy = ((logits > 0) == (label > 0)).float().mean()
-            return Losses(loss, {"accuracy": accuracy.detach(), "binary_loss": loss.detach()})
+            return super().loss(network, batch)
         vision, audio = network.embed(batch)
         # The sounds of silence, which belong to no picture, come behind the others.
         audio, silent = audio[: len(vision)], audio[len(vision) :]
@@ -242,11 +208,6 @@ class AVCorrespondence(Task):
             loss = loss + self.options.contrastive * contrastive
         return Losses(loss, measures)
 
-    def answers(self, network: nn.Module, batch: Batch) -> Answers:
-        logits = self._logits(network, batch).float()
-        # The softmax of (0, x) is the logistic function of x.
-        return Answers(torch.stack([torch.zeros_like(logits), logits], dim=1), batch["label"])
-
     def features(self, network: nn.Module) -> Mapping[str, nn.Module]:
         """The two 128-d embeddings, before AVE-Net's are scaled to unit length."""
         if not isinstance(network, CorrespondenceNetwork):
@@ -258,19 +219,8 @@ class AVCorrespondence(Task):
         # L3-Net adds the two embeddings: nothing asks those of a pair to be alike.
         return None if self.options.fusion == "l3" else batch["label"] > 0
 
-    def chance_loss(self) -> float | None:
-        return math.log(2)
-
-    def controls(self) -> dict[str, Task]:
-        return {
-            "vision-only": self.variant(modality="vision"),
-            "audio-only": self.variant(modality="audio"),
-            # Evaluated on true labels: shuffled ones are for training only.
-            "shuffled-labels": self.variant(shuffled=self.training),
-        }
-
     def sheet(self, puzzles: Sequence[CorrespondencePuzzle], answers: Answers | None = None) -> Image:
-        return draw_sheet(puzzles, answers, self._front_end())
+        return draw_sheet(puzzles, answers, self.front_end())
 
     def _in_batch(self) -> bool:
         """Whether the batch makes the negatives. Held out, and for the controls, they are drawn as published."""
@@ -316,14 +266,6 @@ class AVCorrespondence(Task):
         if rng.random() >= options.silent_rows:
             return None
         return draw_silence(rng, round(options.seconds * options.rate), options.rate)
-
-    def _front_end(self) -> FrontEndConfig:
-        options = self.options
-        return FrontEndConfig(options.front_end, options.rate, options.bands, options.seconds)
-
-    def _logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        out: Tensor = network(batch)
-        return out
 
 
 def picked_negatives(logits: Tensor, off: Tensor) -> tuple[Tensor, Tensor]:

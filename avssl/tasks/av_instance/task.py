@@ -29,6 +29,7 @@ from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.tasks.av_instance.puzzle import InstanceOptions, InstancePuzzle
 from avssl.tasks.base import Batch, Losses
 from avssl.tasks.images import vision_of
+from avssl.tasks.pairs import PairTask
 from avssl.tasks.registry import register
 
 
@@ -42,7 +43,7 @@ class AVInstance(AVCorrespondence):
     options: InstanceOptions  # type: ignore[assignment]  # what is used of the others' options these have, too
 
     def __init__(self, options: InstanceOptions) -> None:
-        super().__init__(options)  # type: ignore[arg-type]
+        super().__init__(options)
         self._most_items = 0
         self._sources_of: tuple[Media, NDArray[np.int64] | None] | None = None
 
@@ -119,8 +120,7 @@ class AVInstance(AVCorrespondence):
         return Losses(loss, measures)
 
     def positives(self, network: nn.Module, batch: Batch) -> Tensor | None:
-        found: Tensor = batch["label"] > 0
-        return found
+        return PairTask.positives(self, network, batch)  # it has no option ``fusion``
 
     def _in_batch(self) -> bool:
         """Whether puzzles are compared with the bank: it holds training items alone, and both modalities of them."""

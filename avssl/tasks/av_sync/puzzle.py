@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from avssl.errors import UserError, did_you_mean
-from avssl.networks.config import AUDIO_ARCHITECTURES
+from avssl.errors import UserError
 from avssl.options import option
 from avssl.samplers.correspondence import NegativeSounds
-from avssl.tasks.common_options import EncoderOptions, check_crops
+from avssl.tasks.common_options import EncoderOptions, check_audio, check_crops
 
 if TYPE_CHECKING:  # options are read without what reads media
     from avssl.samplers.synchronization import Shifted
@@ -56,8 +55,7 @@ class SyncOptions(EncoderOptions):
             raise UserError("--hard and --super-hard are shares of the negatives: together they must be at most 1")
         if self.least_shift >= self.seconds:
             raise UserError("--least-shift must be less than --seconds: super-hard negatives overlap their clip")
-        if self.audio not in AUDIO_ARCHITECTURES:
-            raise UserError(f"no audio encoder is called {self.audio!r}{did_you_mean(self.audio, AUDIO_ARCHITECTURES)}")
+        check_audio(self.audio)
         check_crops(self.crop_low, self.crop_high)
         self.vision_config(self.side).check()
 

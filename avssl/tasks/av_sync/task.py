@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from avssl.errors import UserError
 from avssl.media.facts import Facts, Media
-from avssl.media.selection import facts_of
-from avssl.networks.audio import AudioConfig, AudioEncoder
+from avssl.networks.audio import AudioConfig
+from avssl.networks.config import VisionConfig
 from avssl.networks.encoder import image_encoder, waveform_encoder
-from avssl.networks.front_end import SOUNDS_FOR_STATISTICS, FrontEndConfig, cell_statistics
+from avssl.networks.front_end import FrontEndConfig
 from avssl.networks.photometry import LUMA
 from avssl.networks.synchronization import SingleModalitySync, SyncNetwork
-from avssl.networks.vision import VisionEncoder
 from avssl.samplers.keys import Key, generator, uniform
-from avssl.samplers.pictures import Crop, Cropping, centre_crop, cut_all
+from avssl.samplers.pictures import cut_all
 from avssl.samplers.synchronization import Excerpt, ShiftRule, draw_shifted, frame_times, read_sound, unusable
 from avssl.tasks.av_sync.puzzle import SyncOptions, SyncPuzzle
 from avssl.tasks.av_sync.sheet import draw_sheet
-from avssl.tasks.base import Answers, Batch, Losses, Task
+from avssl.tasks.base import Answers, Batch
+from avssl.tasks.pairs import PairTask
 from avssl.tasks.registry import register
 
 if TYPE_CHECKING:
@@ -33,39 +31,23 @@ if TYPE_CHECKING:
 
 
 @register
-class AVSync(Task):
+class AVSync(PairTask):
     """The task. Label 1 is "in step". Held out each kind of negative is as frequent."""
 
     name: ClassVar[str] = "av-sync"
     Options: ClassVar[type[Any]] = SyncOptions
-    classes: ClassVar[int | None] = 2
-    loss_measure: ClassVar[str] = "binary_loss"
+    # A role of its own: it takes stacks of three grey frames, not pictures as others do.
+    picture_role: ClassVar[str] = "motion"
+    negative: ClassVar[str] = "an easy negative"
 
     options: SyncOptions
-
-    def __init__(self, options: SyncOptions) -> None:
-        super().__init__(options)
-        self.modality: Literal["both", "vision", "audio"] = "both"
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
-        self._statistics: dict[str, float] = {}
 
     def unusable(self, facts: Facts) -> str | None:
         return unusable(facts, self.options.seconds, self.options.least_shift)
 
-    def fit_statistics(self, media: Media, seed: int) -> None:
-        if len({facts.source_or_path for facts in facts_of(media)}) < 2:
-            raise UserError("an easy negative is the sound of another source: give videos of two sources at least")
+    def sound_of(self, media: Media, key: Key) -> NDArray[np.float32]:
         rule = self.rule(0)
-        # Epoch -1: of no training puzzle.
-        keys = [Key(seed, -1, i) for i in range(min(SOUNDS_FOR_STATISTICS, len(media)))]
-        sounds = [read_sound(media, draw_shifted(media, key, rule).sound, rule) for key in keys]
-        self._statistics = cell_statistics(self._front_end(), sounds)
-
-    def state(self) -> dict[str, Any]:
-        return dict(self._statistics)
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        self._statistics = {name: float(value) for name, value in state.items()}
+        return read_sound(media, draw_shifted(media, key, rule).sound, rule)
 
     def rule(self, epoch: int) -> ShiftRule:
         """How clips and sounds of an epoch are drawn: easy negatives first, then harder ones, too."""
@@ -108,7 +90,7 @@ class AVSync(Task):
         times = frame_times(excerpt.centre_seconds, options.seconds, options.steps_a_clip)
         frames = media.frames(excerpt.item, times)
         # One crop for all: what moves in a clip is what moves in the picture.
-        crop = self._crop(rng, *frames.shape[-2:])
+        crop = self.place(rng, *frames.shape[-2:])
         squares = cut_all(frames, crop, options.side).astype(np.float32)
         grey: NDArray[np.uint8] = np.rint(np.tensordot(np.array(LUMA, np.float32), squares, (0, 1))).astype(np.uint8)
         return grey
@@ -121,25 +103,23 @@ class AVSync(Task):
             "brightness": torch.tensor([p.brightness for p in puzzles], dtype=torch.float32),
         }
 
-    def clusters(self, puzzle: SyncPuzzle) -> tuple[str, ...]:
-        return puzzle.sources
-
-    def encoders(self) -> dict[str, nn.Module]:
+    def front_end(self) -> FrontEndConfig:
         options = self.options
-        made: dict[str, nn.Module] = {}
-        if self.modality != "audio":
-            # A role of its own: it takes stacks of three grey frames, not pictures as others do.
-            made["motion"] = VisionEncoder(options.vision_config(options.side))
-        if self.modality != "vision":
-            pools = options.audio_pools
-            config = AudioConfig(
-                self._front_end(), options.audio, options.audio_width, convs=1, pools=pools, norm=options.norm
-            )
-            audio = AudioEncoder(config)
-            if self._statistics:
-                audio.front_end.set_statistics(self._statistics["mean"], self._statistics["std"])
-            made["audio"] = audio
-        return made
+        return FrontEndConfig("log-mel", options.rate, options.bands, options.seconds)
+
+    def vision_config(self) -> VisionConfig:
+        return self.options.vision_config(self.options.side)
+
+    def audio_config(self) -> AudioConfig:
+        options = self.options
+        return AudioConfig(
+            self.front_end(),
+            options.audio,
+            options.audio_width,
+            convs=1,
+            pools=options.audio_pools,
+            norm=options.norm,
+        )
 
     def network(self, encoders: Mapping[str, nn.Module]) -> nn.Module:
         options = self.options
@@ -157,50 +137,10 @@ class AVSync(Task):
             return {}
         return {"motion": network.motion, "audio": network.audio}
 
-    def loss(self, network: nn.Module, batch: Batch) -> Losses:
-        logits, label = self._logits(network, batch), batch["label"]
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, label.float())
-        accuracy = ((logits > 0) == (label > 0)).float().mean()
-        return Losses(loss, {"accuracy": accuracy.detach(), "binary_loss": loss.detach()})
-
-    def answers(self, network: nn.Module, batch: Batch) -> Answers:
-        logits = self._logits(network, batch)
-        # The softmax of (0, x) is the logistic function of x.
-        return Answers(torch.stack([torch.zeros_like(logits), logits], dim=1), batch["label"])
-
     def features(self, network: nn.Module) -> Mapping[str, nn.Module]:
         if not isinstance(network, SyncNetwork):
             return {}
         return {"motion": network.motion_track, "audio": network.audio_track}
 
-    def positives(self, network: nn.Module, batch: Batch) -> Tensor | None:
-        found: Tensor = batch["label"] > 0
-        return found
-
-    def chance_loss(self) -> float | None:
-        return math.log(2)
-
-    def controls(self) -> dict[str, Task]:
-        return {
-            "vision-only": self.variant(modality="vision"),
-            "audio-only": self.variant(modality="audio"),
-            # Evaluated on true labels: shuffled ones are for training only.
-            "shuffled-labels": self.variant(shuffled=self.training),
-        }
-
     def sheet(self, puzzles: Sequence[SyncPuzzle], answers: Answers | None = None) -> Image:
-        return draw_sheet(puzzles, answers, self._front_end())
-
-    def _crop(self, rng: np.random.Generator | None, height: int, width: int) -> Crop:
-        options = self.options
-        # Held out the crop in the middle of the range: things are then as large as they mostly were in training.
-        middle = (options.crop_low + options.crop_high) / 2
-        return centre_crop(height, width, middle) if rng is None else self._cropping.place(rng, height, width)
-
-    def _front_end(self) -> FrontEndConfig:
-        options = self.options
-        return FrontEndConfig("log-mel", options.rate, options.bands, options.seconds)
-
-    def _logits(self, network: nn.Module, batch: Batch) -> Tensor:
-        out: Tensor = network(batch)
-        return out.float()
+        return draw_sheet(puzzles, answers, self.front_end())

@@ -15,7 +15,6 @@ from avssl.networks.colorization import AB_SCALE, ColorizationNetwork, Colours
 from avssl.networks.colour import rgb_to_lab
 from avssl.networks.gather import mean_of_whole_batch
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import draw_picture, enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
 from avssl.tasks.colorization.colour_bins import (
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 # Squared Lab units: colours that differ by less than one are grey to the eye.
 _LEAST_VARIANCE = 1.0
 
-
 # Colourings on a sheet that are drawn from the distribution over bins, or of the latent variable.
 SAMPLES = 3
 # Colourings of the latent variable in an answer: the most that are compared.
@@ -57,7 +55,6 @@ class Colorization(PictureTask):
 
     def __init__(self, options: ColorizationOptions) -> None:
         super().__init__(options)
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self._statistics: dict[str, Any] = {}
 
     def fit_statistics(self, media: Media, seed: int) -> None:

@@ -16,14 +16,14 @@ from avssl.networks.frame_filling import BetweenNetwork
 from avssl.networks.tubes import TubeNetwork
 from avssl.samplers.clips import draw_clip, unusable
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Cropping
 from avssl.samplers.tubes import draw_tubes
 from avssl.samplers.views import View, cut_or_leave, stored_frames
 from avssl.samplers.whole_pictures import enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses, Task
+from avssl.tasks.filling import FillingTask
 from avssl.tasks.frame_filling.puzzle import FrameFillingOptions, FrameFillingPuzzle
 from avssl.tasks.frame_filling.sheet import draw_sheet
-from avssl.tasks.images import PictureTask, vision_of
+from avssl.tasks.images import vision_of
 from avssl.tasks.left_to_device import stacked_or_left
 from avssl.tasks.registry import register
 
@@ -34,7 +34,7 @@ _FOR_STATISTICS = 256  # clips
 
 
 @register
-class FrameFilling(PictureTask):
+class FrameFilling(FillingTask):
     """The task. Scores are the frames that hide something (N, t, 3, side, side) on 0..1, filled by the network."""
 
     name: ClassVar[str] = "frame-filling"
@@ -44,9 +44,6 @@ class FrameFilling(PictureTask):
 
     def __init__(self, options: FrameFillingOptions) -> None:
         super().__init__(options)
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
-        self.mean = (127.5, 127.5, 127.5)  # mean colour of the training frames, 0..255
-        self._variance = 1.0
         self.earlier_alone = False
         """Whether the network sees the earlier neighbour in the place of the later one, too: a control."""
 
@@ -61,19 +58,11 @@ class FrameFilling(PictureTask):
         count = enough_for_statistics(media, most=_FOR_STATISTICS)
         # Epoch -1: of no training puzzle.
         puzzles = [plain.draw(media, Key(seed, -1, index)) for index in range(count)]
-        self.mean = tuple(float(m) for m in np.mean([p.frames.mean((0, 2, 3)) for p in puzzles], axis=0))  # type: ignore[assignment]
+        self.set_mean([p.frames.mean((0, 2, 3)) for p in puzzles])
         batch = self.held_out().collate(puzzles)  # a copy made before the mean was known would fill without it
         error = (self.held_out().plain(batch) - _unit(self._target(batch))).square()
         asked = self._asked(batch)
-        # The loss is a share of it: about 1 for a network that adds nothing, whatever the clips.
-        self._variance = max(float((error * asked).sum() / asked.expand_as(error).sum()), 1e-6)
-
-    def state(self) -> dict[str, Any]:
-        return {"mean": list(self.mean), "variance": self._variance}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        red, green, blue = (float(value) for value in state["mean"])
-        self.mean, self._variance = (red, green, blue), float(state["variance"])
+        self.set_variance(float((error * asked).sum() / asked.expand_as(error).sum()))
 
     def draw(self, media: Media, key: Key) -> FrameFillingPuzzle:
         options = self.options

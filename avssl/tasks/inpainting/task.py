@@ -17,11 +17,11 @@ from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.inpainting import Discriminator, InpaintingNetwork
 from avssl.samplers.holes import draw_hole, fill_weights, filled_by, filled_from_rim, grown
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Cropping
 from avssl.samplers.whole_pictures import Picture, draw_picture, enough_for_statistics, item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
 from avssl.tasks.cards import Row, draw_table, origin
-from avssl.tasks.images import PictureTask, vision_of
+from avssl.tasks.filling import FillingTask
+from avssl.tasks.images import vision_of
 from avssl.tasks.inpainting.puzzle import InpaintingOptions, InpaintingPuzzle
 from avssl.tasks.left_to_device import collect
 from avssl.tasks.registry import register
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @register
-class Inpainting(PictureTask):
+class Inpainting(FillingTask):
     """The task. Scores are whole pictures (N, 3, side, side) on 0..1: as fed, with the prediction in the hole."""
 
     name: ClassVar[str] = "inpainting"
@@ -39,31 +39,17 @@ class Inpainting(PictureTask):
 
     options: InpaintingOptions
 
-    def __init__(self, options: InpaintingOptions) -> None:
-        super().__init__(options)
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
-        self.mean = (127.5, 127.5, 127.5)  # mean colour of the training pictures, 0..255
-        self._variance = 1.0
-
     def fit_statistics(self, media: Media, seed: int) -> None:
         """Mean colour of the training pictures, and how far the holes' pixels are from what is fed there."""
         plain = self.held_out()
         count = enough_for_statistics(media)
         # Epoch -1: of no training puzzle.
         pictures = [plain._picture(media, Key(seed, -1, index)).pixels for index in range(count)]
-        self.mean = tuple(float(m) for m in np.mean([p.mean((1, 2)) for p in pictures], axis=0))  # type: ignore[assignment]
+        self.set_mean([p.mean((1, 2)) for p in pictures])
         plain = self.held_out()  # a copy made before the mean was known would fill the holes without it
         puzzles = [plain.draw(media, Key(seed, -1, index)) for index in range(count)]
         errors = [np.square((p.frame.astype(float) - p.filled.astype(float))[:, p.hole] / 255).mean() for p in puzzles]
-        # The loss is a share of it: about 1 for a network that adds nothing, whatever pictures and holes.
-        self._variance = max(float(np.mean(errors)), 1e-6)
-
-    def state(self) -> dict[str, Any]:
-        return {"mean": list(self.mean), "variance": self._variance}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        red, green, blue = (float(value) for value in state["mean"])
-        self.mean, self._variance = (red, green, blue), float(state["variance"])
+        self.set_variance(float(np.mean(errors)))
 
     def draw(self, media: Media, key: Key) -> InpaintingPuzzle:
         options = self.options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -43,9 +44,13 @@ class Jigsaw(PatchTask):
 
     def __init__(self, options: JigsawOptions) -> None:
         super().__init__(options)
-        self._cropping = Cropping(options.tiles * options.cell, options.crop_low, options.crop_high, options.flip)
         self._set: NDArray[np.int64] | None = None
         self.classes = options.permutations  # type: ignore[misc]  # other tasks know it before they have options
+
+    @cached_property
+    def _cropping(self) -> Cropping:
+        options = self.options
+        return Cropping(options.tiles * options.cell, options.crop_low, options.crop_high, options.flip)
 
     @property
     def input_side(self) -> int:

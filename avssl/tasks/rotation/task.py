@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -40,9 +41,10 @@ class Rotation(ClassTask):
 
     options: RotationOptions
 
-    def __init__(self, options: RotationOptions) -> None:
-        super().__init__(options)
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip == "before")
+    @cached_property
+    def _cropping(self) -> Cropping:
+        options = self.options
+        return Cropping(options.side, options.crop_low, options.crop_high, options.flip == "before")
 
     @property
     def can_leave(self) -> bool:

@@ -17,7 +17,7 @@ from avssl.media.motion import measure_motion
 from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.shuffle_learn import TripletNetwork, blurred
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Crop, Cropping, cut
+from avssl.samplers.pictures import Crop, cut
 from avssl.samplers.triplets import Triplet, TripletRule, difference, draw_five, draw_triplet, unusable
 from avssl.samplers.views import View, crop_view, stored_frames
 from avssl.samplers.whole_pictures import item_of
@@ -51,7 +51,6 @@ class ShuffleLearn(PictureTask):
 
     def __init__(self, options: ShuffleLearnOptions) -> None:
         super().__init__(options)
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self.view: Slots = "all"
 
     def unusable(self, facts: Facts) -> str | None:

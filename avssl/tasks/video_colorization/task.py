@@ -20,7 +20,6 @@ from avssl.networks.gather import mean_of_whole_batch
 from avssl.networks.photometry import luma
 from avssl.samplers.clips import ClipRule, draw_clip, unusable
 from avssl.samplers.keys import Key, generator
-from avssl.samplers.pictures import Cropping
 from avssl.samplers.views import View, cut_or_leave, stored_frames
 from avssl.samplers.whole_pictures import item_of, other_item
 from avssl.tasks.base import Answers, Batch, Losses
@@ -66,7 +65,6 @@ class VideoColorization(PictureTask):
 
     def __init__(self, options: VideoColorizationOptions) -> None:
         super().__init__(options)
-        self._cropping = Cropping(options.side, options.crop_low, options.crop_high, options.flip)
         self._statistics: dict[str, Any] = {}
         self.window: int | None = None
         """How far colours may be copied from, in places of the map; None: from all places, as in training."""
