@@ -26,7 +26,7 @@ FEW_FOREIGN = 3
 
 @dataclass(frozen=True)
 class Headline:
-    """What a run is judged by: the trained network's figure beside its controls, or the loss where there is none.
+    """What a run is evaluated by: the trained network's figure beside its controls, or the loss where there is none.
 
     Attributes:
         of: the task, in a run of several; else empty.

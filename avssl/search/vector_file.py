@@ -41,7 +41,7 @@ def vector_of(content: bytes, name: str) -> NDArray[np.float32]:
     if dtype.kind not in "fiu" or not shape or min(shape) < 1 or count != max(shape):
         raise UserError(f"{name} holds an array {dtype} of shape {shape}; search with one vector of numbers")
     if count > MOST_DIMENSIONS:  # in float64 64 MB of bytes would be half a gigabyte
-        raise UserError(f"{name} holds a vector of {count:,} numbers; embeddings have {MOST_DIMENSIONS:,} at most")
+        raise UserError(f"{name} holds a vector of {count:,} dimensions; embeddings have {MOST_DIMENSIONS:,} at most")
     if count * dtype.itemsize > len(content) - file.tell():
         raise UserError(f"{name} is no array of NumPy: it ends before its {count} numbers do")
     values = np.frombuffer(content, dtype, count, file.tell()).astype(np.float64)

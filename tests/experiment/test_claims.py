@@ -15,7 +15,7 @@ import avssl
 from avssl.cli.main import main
 from avssl.errors import UserError
 from avssl.evaluate.core.rows import read_rows
-from avssl.experiment.claims import steps as steps_module
+from avssl.experiment.claims import doing
 from avssl.experiment.claims.apart import all_apart
 from avssl.experiment.claims.files import claim_files, read_claim
 from avssl.experiment.claims.steps import Step, check_all, steps_of
@@ -123,18 +123,18 @@ def test_what_is_done_is_not_done_again_and_what_was_stopped_goes_on(
 ):
     claim, out = write_claim(tmp_path / "turning.yaml"), tmp_path / "out"
     done: list[str] = []
-    real = steps_module.do_step
+    real = doing.do_step
 
-    def stops_at_the_third(step: steps_module.Step) -> None:
+    def stops_at_the_third(step: Step) -> None:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(step.label)
         real(step)
 
-    monkeypatch.setattr(steps_module, "do_step", stops_at_the_third)
+    monkeypatch.setattr(doing, "do_step", stops_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         avssl.reproduce(claim, data_root=root, seeds=2, out=out)
-    monkeypatch.setattr(steps_module, "do_step", lambda step: (done.append(step.label), real(step)))
+    monkeypatch.setattr(doing, "do_step", lambda step: (done.append(step.label), real(step)))
     avssl.reproduce(claim, data_root=root, seeds=2, out=out)
     assert done == ["rotation, seed 0", "near, seed 0", "rotation, seed 1", "near, seed 1"]
     assert (out / "turning" / "page.md").read_text().startswith("# Turning teaches: ")
@@ -148,10 +148,10 @@ def test_a_step_in_a_process_of_its_own_is_done_whole_and_its_error_is_a_line(tm
         return Step("generate", name, 0, None, tmp_path / name, {"train": 1, "validation": 0, "test": 0, **options})
 
     few = [world("one", frames=4, size=32), world("other", frames=4, size=32)]
-    assert {step.name for step, _ in all_apart(few, steps_module.do_step, 2)} == {"one", "other"}
+    assert {step.name for step, _ in all_apart(few, doing.do_step, 2)} == {"one", "other"}
     assert all((step.folder / "asked.json").exists() and (step.folder / "world.json").exists() for step in few)
     with pytest.raises(UserError, match=r"third: .*preset.*'moving'") as error:
-        list(all_apart([world("third", preset="moving")], steps_module.do_step, 2))
+        list(all_apart([world("third", preset="moving")], doing.do_step, 2))
     assert "\n" not in str(error.value) and not (tmp_path / "third" / "asked.json").exists()
 
 

@@ -206,7 +206,7 @@ def test_a_search_with_a_sound_and_with_a_vector(page, library):
         (b"<svg onload=alert(1)>", "x.svg", "x.svg cannot be used"),
         (png_of(np.zeros((8, 8, 3), np.uint8))[:40], "cut.png", "cut.png cannot be used"),
         (b"\x93NUMPY\x01\x00junk", "v.npy", "v.npy is no array"),
-        (npy_of(np.ones(1 << 20, np.int8)), "long.npy", "long.npy holds a vector of 1,048,576 numbers"),
+        (npy_of(np.ones(1 << 20, np.int8)), "long.npy", "long.npy holds a vector of 1,048,576 dimensions"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(page, content, name, why):

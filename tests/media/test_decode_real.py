@@ -66,6 +66,7 @@ def assert_same_sound(heard: np.ndarray, tape: reference.Tape, start_seconds: fl
     assert errors.min() < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_odd_files_read_as_a_plain_decode_shows_them(shared_data: Path) -> None:
     compared = 0

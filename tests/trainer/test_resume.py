@@ -49,7 +49,7 @@ def lines_but_times(folder):
     return [{name: value for name, value in line.items() if name not in ("seconds", "data_wait")} for line in lines]
 
 
-@pytest.mark.parametrize("workers", ["auto", 2])
+@pytest.mark.parametrize("workers", [pytest.param("auto", marks=pytest.mark.slow), 2])
 def test_killed_at_random_steps_a_run_ends_with_the_weights_of_an_undisturbed_one(
     workers, undisturbed, tmp_path, start_training
 ):

@@ -155,6 +155,7 @@ def test_a_contact_sheet_of_nothing_is_refused(tmp_path: Path) -> None:
         contact_sheet(tmp_path, tmp_path / "sheet.png")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads the children of a process from /proc")
 def test_a_killed_generation_leaves_no_process_behind(tmp_path: Path) -> None:
     out, script = tmp_path / "world", tmp_path / "make.py"

@@ -37,27 +37,29 @@ def leak_for(task: Task, control: str) -> Leak:
     known = {
         "colorization": Leak(
             write_colour,
-            "the mean colour that is taught, written into the grey picture; share of pictures whose colours it is "
+            "the mean colour of the target, written into the grey picture; share of pictures whose colours it is "
             "nearer to than the training's mean colour",
         ),
         "inpainting": Leak(
             shine_through,
-            "half of what is taught shines through the hole; share of holes that it is nearer to than their fill",
+            "half of the target shines through the hole; share of holes that it is nearer to than their fill",
         ),
         "frame-filling": Leak(
             copy_to_neighbour,
-            "what is taught in the place of the earlier neighbour; share of clips in which it is nearer to the hidden "
+            "the target in the place of the earlier neighbour; share of clips in which it is nearer to the hidden "
             "frame than the mean of both neighbours as they were",
         ),
         "instance-contrast": Leak(mark_pairs, "a mark that both views of a pair share, one of ten"),
         "video-colorization": Leak(
             partial(write_colours, task),
-            "colours that are taught, written into the grey frames; share of clips in which it has more cells right "
+            "the colours of the target, written into the grey frames; share of clips in which it has more cells right "
             "than random weights have without that",
         ),
         "vision-only": Leak(mark, "a mark in the picture of pairs that belong together"),
         "audio-only": Leak(click, "a click in the sound of pairs that belong together"),
-        "shuffled-labels": Leak(partial(mark, slots=[1]), "labels that are not shuffled, and a mark that tells them"),
+        "shuffled-labels": Leak(
+            partial(mark, slots=[1]), "labels that are not shuffled, and a mark that gives them away"
+        ),
         "single-frame": Leak(mark, "a mark in the middle frame of right orders"),
         "outer-frames": Leak(partial(mark, slots=[-1]), "a mark in the last frame of right orders"),
     }

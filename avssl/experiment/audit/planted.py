@@ -51,11 +51,11 @@ class Drawn:
     def __init__(self, task: Task, train: Media, test: Media, seed: int) -> None:
         self.task, self.seed = task, seed
         self.train, self.test = train, test
-        # A task without classes is taught shuffled answers, as its control is.
-        self._taught = copy.copy(task)
-        self._taught.shuffled = task.classes is None
+        # A task without classes is trained on permuted targets, as its control is.
+        self._trained = copy.copy(task)
+        self._trained.shuffled = task.classes is None
         # Of two views its control sees different pictures when it is evaluated, too.
-        self._asked = self._taught if isinstance(task, InstanceContrast) else task
+        self._asked = self._trained if isinstance(task, InstanceContrast) else task
         self._known: dict[tuple[int, int], Any] = {}
 
     def puzzle(self, media: Media, key: Key) -> Any:
@@ -65,7 +65,7 @@ class Drawn:
             key = Key(self.seed, 0, key.index % POOL)
         place = (key.epoch, key.index)
         if place not in self._known:
-            self._known[place] = (self._taught if training else self._asked).draw(media, key)
+            self._known[place] = (self._trained if training else self._asked).draw(media, key)
         return self._known[place]
 
     def prepare(self, done: Callable[[int], None] = lambda count: None) -> None:

@@ -31,6 +31,7 @@ from avssl.samplers.keys import generator
 from avssl.system.console import Progress, counted
 
 if TYPE_CHECKING:
+    from avssl.experiment.audit.trial import Trial
     from avssl.tasks.base import Task
 
 Data = str | os.PathLike[str] | Media
@@ -98,40 +99,52 @@ def audit(
     more, identity = _cue_findings(measured, division, seed)
     leaks += more
 
-    planted: list[Finding] = []
-    if made is not None:
-        from avssl.experiment.audit.trial import tried
-
-        trial = tried(
-            made, media, np.array(measured.readable, np.int64), division, fast=fast, seed=seed, progress=progress
-        )
+    trial = None if made is None else _tried(made, media, measured, division, fast, seed, progress)
+    if trial is not None:
         leaks += trial.shortcuts
-        planted = trial.planted
         notes += trial.notes
     progress.finish()  # parts that turned out to be unnecessary count as done
     called = names or (_name(data), None if test is None else _name(test))
     own_sources = len(set(found.names[: len(own)]))
-    words = (
-        "" if division is None else f"{int(division.test.sum())} of {counted(len(usable), 'item')}, by {division.words}"
-    )
     return Audit(
         items=len(own),
         sources=own_sources,
         duplicates=duplicates(own),
         leaks=tuple(leaks),
-        planted=tuple(planted),
+        planted=() if trial is None else tuple(trial.planted),
         identity=tuple(identity),
         data=called[0],
         test=called[1],
         task=None if made is None else made.name,
         summary=_summary(own, own_sources),
         found=found,
-        division=words,
+        division=_division_words(division, len(usable)),
         makes=tuple(Counter(measured.kinds).most_common()),
         notes=tuple(notes),
         seed=seed,
         seconds=time.monotonic() - began,
     )
+
+
+def _tried(
+    task: Task,
+    media: Media,
+    measured: Cues,
+    division: Division | None,
+    fast: bool,
+    seed: int,
+    progress: AuditProgress,
+) -> Trial:
+    from avssl.experiment.audit.trial import tried  # torch, which an audit without a task does not need
+
+    readable = np.array(measured.readable, np.int64)
+    return tried(task, media, readable, division, fast=fast, seed=seed, progress=progress)
+
+
+def _division_words(division: Division | None, usable: int) -> str:
+    if division is None:
+        return ""
+    return f"{int(division.test.sum())} of {counted(usable, 'item')}, by {division.words}"
 
 
 def _summary(own: Media, sources: int) -> Summary:

@@ -148,6 +148,7 @@ def read_claim(name: str | Path) -> Claim:
     scales = {
         key: _scale(_like(value, found, f"{path}, scale {key}"), f"{path}, scale {key}") for key, value in found.items()
     }
+    # A paragraph each, whatever lines the file breaks them into: a line of a table must not have a break.
     texts = {key: " ".join(str(values[key]).split()) for key in _CLAIM - {"scales"} if key in values}
     return Claim(path.stem, scales=scales, path=path, **texts)
 
@@ -157,9 +158,11 @@ def _like(values: Any, scales: Mapping[str, Any], where: str) -> dict[str, Any]:
     own = dict(_mapping(values, where))
     if (other := own.pop("like", None)) is None:
         return own
+    # One step and no chain, which could lead back to where it began.
     if other not in scales or "like" in _mapping(scales[other], where):
         raise UserError(f"{where}: is like {other!r}, which is no scale of its own")
     base = dict(scales[other])
+    # Option by option: a larger scale says how many steps, and all else of its trainings stays as it was.
     for kind in ("worlds", "trainings", "evaluations"):
         changed = _mapping(own.pop(kind, {}), where)
         both = _mapping(base.get(kind, {}), where)
@@ -194,6 +197,7 @@ def _scale(values: Any, where: str) -> Scale:
 
 
 def _named(several: Mapping[str, dict[str, Any]], name: str, where: str) -> dict[str, Any]:
+    # Those that stand before are resolved already: nothing can be like itself.
     if name not in several or "like" in several[name]:
         raise UserError(f"{where}: 'like: {name}' names nothing that stands before it")
     return several[name]

@@ -93,15 +93,17 @@ def draw(questions: Sequence[Answered], path: Path) -> None:
     """Each difference with its interval, and a dot a seed; shares and other figures have axes of their own."""
     kinds = [[one for one in questions if is_share(one.metric) is share] for share in (True, False)]
     groups = [group for group in kinds if group]
+    # Inches: two lines of text a question, and an axis below each group.
     figure = blank_figure(7.2, 0.9 * len(groups) + 0.62 * len(questions))
     places = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) + 1 for group in groups])
     for axes, group in zip(places[:, 0], groups, strict=True):
         factor = 100 if is_share(group[0].metric) else 1
         tone = {"shown": TONES["train"], "against": TONES["val"], "not shown": SOFT}
-        for height, one in enumerate(reversed(group)):
+        for height, one in enumerate(reversed(group)):  # the axis counts upwards, and the first stands on top
             colour = tone[one.answer]
             axes.plot([factor * one.low, factor * one.high], [height, height], color=colour, linewidth=2.2)
             axes.plot([factor * one.value], [height], "D", color=colour, markersize=6)
+            # Below the interval, which would hide them.
             axes.plot([factor * value for value, _, _ in one.seeds], [height - 0.2] * len(one.seeds), ".", color=SOFT)
             if one.margin:
                 axes.plot([factor * one.margin] * 2, [height - 0.3, height + 0.3], color=INK, linewidth=1)

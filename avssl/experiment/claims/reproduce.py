@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avssl.errors import UserError
+from avssl.experiment.claims.doing import do_all
 from avssl.experiment.claims.files import Claim, Figure, Question, Scale, read_claim
 from avssl.experiment.claims.options import Options
 from avssl.experiment.claims.result import Reproduced
-from avssl.experiment.claims.steps import Step, check_all, do_all, steps_of
+from avssl.experiment.claims.steps import Step, check_all, steps_of
 from avssl.experiment.claims.verdict import (
     Answered,
     Measured,
@@ -65,7 +66,7 @@ def _reproduced(claim: Claim, scale: Scale, options: Options, folder: Path, root
     seeds = list(range(options.seeds))
     steps = steps_of(scale, seeds, folder / options.scale, root)
     check_all(steps)
-    minutes = scale.minutes * options.seeds / 3
+    minutes = scale.minutes * options.seeds / 3  # a claim names those of three seeds
     log(f"{claim.claim}: {len(steps)} trainings and evaluations, about {duration(60 * minutes)}")
     found: Found = {}
     for step, rows in do_all(steps, minutes, folder / options.scale / "times.json", options.jobs):
@@ -118,6 +119,7 @@ def _figure(figure: Figure, found: Found, seed: int, size: float | None) -> Meas
 
 def _needed(question: Question, done: Answered, found: Found, scale: Scale, seed: int) -> float | None:
     assert scale.sizes is not None
+    # Of the first seed alone, as the smaller trainings are: the trend needs sizes more than seeds.
     points = [(value, _difference(question, found, seed, value)[0]) for value in scale.sizes.values]
     own = scale.trainings[scale.sizes.trainings[0]].get(scale.sizes.option)
     if own is not None:

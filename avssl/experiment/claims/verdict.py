@@ -94,7 +94,7 @@ def size_needed(points: Sequence[tuple[float, float]], half_width: float, margin
     Returns:
         the size; None where the difference does not grow, or there are fewer than three sizes.
     """
-    if len(points) < 3:
+    if len(points) < 3:  # a line through two points fits whatever they are
         return None
     xs, ys = [math.log(size) for size, _ in points], [value for _, value in points]
     x, y = math.fsum(xs) / len(xs), math.fsum(ys) / len(ys)

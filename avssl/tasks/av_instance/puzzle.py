@@ -28,7 +28,7 @@ class InstanceOptions(PairOptions):
     )
     agreement_epoch: int = option(10, "epoch from which they are looked for; published: after 30 without", low=0)
     agreed: int = option(32, "how many they are for each item", low=1)
-    within_negatives: int = option(64, "negatives that they are told from, of the own modality", low=1)
+    within_negatives: int = option(64, "negatives that they are compared with, of the own modality", low=1)
     within_weight: float = option(1.0, "weight of that loss beside the cross-modal one", above=0)
 
 

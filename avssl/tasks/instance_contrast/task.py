@@ -45,7 +45,7 @@ from avssl.tasks.registry import register
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Pictures of a batch that the loss at chance is told of: it knows no batch size, and grows with its logarithm alone.
+# The batch that the loss at chance supposes, since no task knows its size: that loss grows with its logarithm alone.
 _USUAL_BATCH = 64
 
 

@@ -104,7 +104,7 @@ def test_too_little_to_choose_on_is_reported():
     first = np.unique(data.labels, return_index=True)[1]
     data = replace(data, divisions=(Division("test", first, np.setdiff1d(np.arange(9), first)),))
     with pytest.raises(avssl.UserError, match="too few to choose on"):
-        probe_all(_encoded(data), data, Linear(), Context("test"))
+        probe_all(_encoded(data), data, Linear(), Context("test", draws=200))
 
 
 def test_one_svm_is_that_of_scikit_learn_also_within_the_span():
@@ -127,7 +127,7 @@ def test_the_published_costs_are_twenty_six():
 def test_more_labels_teach_more_and_samples_are_shared(single):
     data = _data(single=single)
     choices = LowShotChoices((1, 8, 32, 1000), samples=3)
-    rows = low_shot(_encoded(data), data, choices, Context("test"), stages=("conv1",))
+    rows = low_shot(_encoded(data), data, choices, Context("test", draws=200), stages=("conv1",))
     metric = "accuracy" if single else "map-envelope"
     values = {(row.name, row.metric): row for row in rows}
     few, many = (values[("trained/conv1", f"{metric}-{k}-a-class")] for k in (1, 32))
@@ -135,4 +135,4 @@ def test_more_labels_teach_more_and_samples_are_shared(single):
     assert few.low <= few.value <= few.high
     assert many.value > values[("random/conv1", f"{metric}-32-a-class")].value
     assert not any("1000" in row.metric for row in rows)
-    assert rows == low_shot(_encoded(data), data, choices, Context("test"), stages=("conv1",))
+    assert rows == low_shot(_encoded(data), data, choices, Context("test", draws=200), stages=("conv1",))

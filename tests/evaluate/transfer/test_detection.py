@@ -35,6 +35,7 @@ def encoder(seed: int = 0) -> VisionEncoder:
     return VisionEncoder(VisionConfig("small", width=8, convs=1, blocks=3, side=64, first_stride=1)).eval()
 
 
+@pytest.mark.slow
 def test_shapes_are_found_and_named_on_a_frozen_encoder(tmp_path):
     train, test = open_boxes(write_voc(tmp_path / "voc", train=64, test=24))
     start = encoder()

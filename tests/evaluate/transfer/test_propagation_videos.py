@@ -59,8 +59,12 @@ def test_a_film_may_stand_for_its_frames_and_its_masks_are_numbered(tmp_path: Pa
 
 
 def test_clips_of_a_world_bring_masks_of_the_objects_of_their_first_frame(tmp_path: Path) -> None:
-    generate(tmp_path / "w", Settings(train=0, validation=0, test=1, size=32, frames=3, preset="tracking"), workers=1)
-    video = open_videos(tmp_path / "w").videos[0]
+    generate(
+        tmp_path / "w", Settings(train=0, validation=0, test=1, size=32, frames=3, fps=10, preset="tracking"), workers=1
+    )
+    videos = open_videos(tmp_path / "w")
+    assert videos.seconds_a_frame == pytest.approx(0.1)
+    video = videos.videos[0]
     frames, truth = video.frames(), video.truth()
     assert isinstance(truth, Masks) and frames.shape == (3, 3, 32, 32) and truth.labels.shape == (3, 32, 32)
     assert truth.objects == len(read_truth(video.file)["objects"])

@@ -38,7 +38,9 @@ def open_world(folder: Path, split: str = "test") -> VideoSet:
             facts.path,
         )  # fmt: skip
         videos.append(video)
-    return VideoSet("world", "masks", videos, named.name, (), 1 / 25)
+    # All clips of a world have the rate of its settings.
+    pace = 1 / media.facts(0).frame_rate if len(media) else VideoSet.seconds_a_frame
+    return VideoSet("world", "masks", videos, named.name, (), pace)
 
 
 def _frames(media: Media, i: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

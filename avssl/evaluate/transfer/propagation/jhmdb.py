@@ -22,6 +22,8 @@ JOINTS = (
 
 _LIST = re.compile(r"(?P<label>.+)_test_split(?P<number>\d)\.txt")
 _TEST, _TRAIN = "2", "1"
+# Its clips are cut from HMDB51, which has 30 frames a second; the folders of pictures do not say so.
+_SECONDS_A_FRAME = 1 / 30
 
 
 def is_jhmdb(folder: Path) -> bool:
@@ -57,7 +59,7 @@ def open_jhmdb(folder: Path, split: str = "test", number: int = 1) -> VideoSet:
             videos.append(
                 LabelledVideo(f"{label}/{stem}", f"{label}/{stem}", frames, partial(read_joints, joints), first)
             )
-    return VideoSet("JHMDB", "points", videos, f"{split} {number}", passed_over, 1 / 30)
+    return VideoSet("JHMDB", "points", videos, f"{split} {number}", passed_over, _SECONDS_A_FRAME)
 
 
 def read_joints(file: Path) -> Points:
