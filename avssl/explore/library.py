@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import json
 import threading
 from collections.abc import Iterable
@@ -23,6 +22,7 @@ from avssl.explore.kept_files import KeptFiles
 from avssl.explore.pictures import film, jpeg, spectrogram
 from avssl.explore.puzzles import PuzzlesOfTask, open_puzzles, playable
 from avssl.explore.segment import OtherSound, PlayedSegment
+from avssl.explore.umap_map import has_umap, umap_of
 from avssl.explore.uploads import LARGEST_UPLOAD, SOUND_RATE, Upload
 from avssl.installation import install_hint
 from avssl.localization.pointing import not_made_to_point
@@ -323,7 +323,7 @@ class Library:
             raise UserError(f"UMAP is not installed: {install_hint('umap')}")
         with self._busy:
             if kind not in self._umap:
-                self._umap[kind] = _umap(self.index.vectors(kind), self.index.having[kind])
+                self._umap[kind] = umap_of(self.index.vectors(kind), self.index.having[kind])
             return self._umap[kind].tobytes()
 
     def groups(self, by: str) -> dict[str, Any]:
@@ -381,21 +381,6 @@ class Library:
         from avssl.localization.localizer import Localizer
 
         return Localizer(self.index.model(), read_threshold(self.run.path))
-
-
-def has_umap() -> bool:
-    """Whether umap-learn is installed."""
-    return importlib.util.find_spec("umap") is not None
-
-
-def _umap(vectors: NDArray[np.float32], having: NDArray[np.bool_]) -> NDArray[np.float32]:
-    from umap import UMAP
-
-    found = np.full((len(vectors), 2), np.nan, "<f4")
-    if having.sum() > 2:
-        # With a fixed state it is the same map each time, in one thread.
-        found[having] = UMAP(metric="cosine", random_state=0, n_jobs=1).fit_transform(vectors[having])
-    return found
 
 
 def _heat(analysis: Analysis) -> dict[str, Any]:

@@ -111,3 +111,27 @@ def to_device(modules: Iterable[nn.Module], device: torch.device, channels_last:
         module.to(device)
         if channels_last:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_weights(networks: nn.Module, weights: Mapping[str, Any], where: str) -> None:
+    """Put the weights of a checkpoint into networks.
+
+    Args:
+        where: " in RUN", for the message.
+
+    Raises:
+        UserError: they are of another network.
+    """
+    here = {name: value.shape for name, value in networks.state_dict().items()}
+    there = {name: value.shape for name, value in weights.items()}
+    odd = [name for name in dict.fromkeys([*here, *there]) if here.get(name) != there.get(name)]
+    if odd:
+        raise UserError(
+            f"the checkpoint{where} is of another network than these options build: {odd[0]} is "
+            f"{_shape(there.get(odd[0]))} there and {_shape(here.get(odd[0]))} here; choose another --out"
+        )
+    networks.load_state_dict(weights)
+
+
+def _shape(size: Sequence[int] | None) -> str:
+    return "missing" if size is None else " × ".join(map(str, size)) or "one number"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from avssl.errors import UserError
-from avssl.media.skip_bad_files import PassedOver, each_bad_file_once, log_bad_file
+from avssl.media.skip_bad_files import each_bad_file_once
 from avssl.networks.batchnorm import share_batch_statistics
 from avssl.system.console import Bar, Style, counted, duration, log
 from avssl.system.cpu import freed_memory_kept
@@ -19,7 +19,8 @@ from avssl.system.ranks import local_processes
 from avssl.tasks.base import Task
 from avssl.trainer.augment import place
 from avssl.trainer.auto import choose_workers, compiles, count_of, measure, seconds_between_steps
-from avssl.trainer.building import build, settle_states, to_device
+from avssl.trainer.bad_files import BadFiles
+from avssl.trainer.building import build, load_weights, settle_states, to_device
 from avssl.trainer.devices import choose_device, choose_precision
 from avssl.trainer.distributed import OTHER_FAILED, join
 from avssl.trainer.loader import Fetched, Source, Steps, batches
@@ -34,11 +35,6 @@ from avssl.trainer.signals import Stopped, Watch, watch_signals
 from avssl.trainer.status import Status
 from avssl.trainer.stepper import Stepper
 from avssl.trainer.transfer import Sent, Transfer
-
-# Bad files that --on-bad-file skip tolerates, as a share of the files and of the puzzles drawn.
-BAD_SHARE = 0.1
-# This many are tolerated in any case.
-FEW_BAD = 10
 
 
 def fit(
@@ -141,7 +137,7 @@ class _Training:
     ) -> None:
         self.setting = setting
         options, world = setting.options, setting.world
-        self._bad_files: set[str] = set()
+        self._bad_files = BadFiles(sum(len(plan.train) for plan in setting.plans))
         self.step_seconds: float | None = None  # as measured before the first step; None where it was not
         # The order matters: what a task has fitted decides how its encoders and heads are built.
         saved = self._newest_checkpoint()
@@ -156,7 +152,7 @@ class _Training:
         weights = [_loss_weight(plan, sharing) for plan in setting.plans]
         self.stepper = Stepper(self.networks, setting.plans, weights, options, setting.precision, world)
         if saved is not None:
-            self._load(saved["networks"])
+            load_weights(self.networks, saved["networks"], "" if setting.run is None else f" in {setting.run.path}")
             self.stepper.load_state(saved["stepper"])
         if setting.written:
             for name, state in self.states.items():
@@ -167,18 +163,6 @@ class _Training:
         self.tally = self.recorder.tally
         if self.budget.steps is not None:  # a finished run may be asked for more
             self.tally.finished = self.tally.step >= self.budget.steps
-
-    def _load(self, weights: dict[str, Any]) -> None:
-        here = {name: value.shape for name, value in self.networks.state_dict().items()}
-        there = {name: value.shape for name, value in weights.items()}
-        odd = [name for name in dict.fromkeys([*here, *there]) if here.get(name) != there.get(name)]
-        if odd:
-            where = "" if self.setting.run is None else f" in {self.setting.run.path}"
-            raise UserError(
-                f"the checkpoint{where} is of another network than these options build: {odd[0]} is "
-                f"{_shape(there.get(odd[0]))} there and {_shape(here.get(odd[0]))} here; choose another --out"
-            )
-        self.networks.load_state_dict(weights)
 
     def left(self) -> Budget:
         """What of the budget is left."""
@@ -315,21 +299,11 @@ class _Training:
         assert drawn.sent is not None
         fetched = self.transfer.receive(drawn.sent)
         if ranks.passed_over:
-            self._count_bad(fetched.step, self.setting.world.gathered(fetched.passed_over))
+            passed_over = self.setting.world.gathered(fetched.passed_over)
+            self.tally.passed_over += len(passed_over)
+            drawn_so_far = (fetched.step + 1) * self.setting.options.batch_size
+            self._bad_files.add(passed_over, self.tally.passed_over, drawn_so_far)
         return fetched
-
-    def _count_bad(self, step: int, passed_over: Sequence[PassedOver]) -> None:
-        for bad in passed_over:
-            self.tally.passed_over += 1
-            self._bad_files.add(bad.path)
-            log_bad_file(f"skipped, here and wherever it is drawn again: {bad}", bad.path)
-        drawn = (step + 1) * self.setting.options.batch_size
-        few = len(self._bad_files) <= max(FEW_BAD, BAD_SHARE * sum(len(plan.train) for plan in self.setting.plans))
-        if not few and self.tally.passed_over > max(FEW_BAD, BAD_SHARE * drawn):
-            raise UserError(
-                f"{counted(len(self._bad_files), 'file')} could not be read in drawing {counted(drawn, 'puzzle')}; "
-                "`avssl index` lists what is wrong with each file"
-            )
 
     def _train(self, fetched: Fetched, share: float) -> None:
         options = self.setting.options
@@ -382,12 +356,7 @@ class _Training:
 
     def _log_end(self) -> None:
         waited = 100 * self.tally.waited / max(self.tally.seconds, 1e-9)
-        if self._bad_files:
-            count = len(self._bad_files)
-            log(
-                f"skipped {counted(count, 'bad file')} in {counted(self.tally.passed_over, 'draw')}, each replaced by "
-                "another; `avssl index` lists what is wrong with each file"
-            )
+        self._bad_files.log_all(self.tally.passed_over)
         log(
             f"trained {counted(self.tally.step, 'step')} in {duration(self.tally.seconds)}, "
             f"{waited:.0f} % of it waiting for data"
@@ -418,7 +387,3 @@ def _loss_weight(plan: TaskPlan, sharing: Sharing) -> float:
     """The factor of the task's loss. Called after its statistics are known: its chance may depend on them."""
     chance = plan.task.training_chance_loss() if sharing.by_chance else None
     return (plan.weight if sharing.mix == "joint" else 1.0) / (chance or 1.0)
-
-
-def _shape(size: Sequence[int] | None) -> str:
-    return "missing" if size is None else " × ".join(map(str, size)) or "one number"

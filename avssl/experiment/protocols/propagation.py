@@ -62,6 +62,7 @@ class Propagation(PropagationChoices, BootstrapChoices, ComputeOptions, EncoderO
             )
         how = f"{found.stage}, maps of {found.map_size[0]} by {found.map_size[1]}, window ±{found.window}"
         rows, title = [], ""
+        # Of one video with --mask only the first frame is known, which is what was given.
         if any(map(len, found.scores["trained"])):
             protocol = f"{name}, {how}, context {self.context}, top {self.top}, temperature {self.temperature:g}"
             context = subject.context(protocol, self.seed, 0, self.draws)
