@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -153,6 +157,35 @@ def test_a_step_in_a_process_of_its_own_is_done_whole_and_its_error_is_a_line(tm
     with pytest.raises(UserError, match=r"third: .*preset.*'moving'") as error:
         list(all_apart([world("third", preset="moving")], doing.do_step, 2))
     assert "\n" not in str(error.value) and not (tmp_path / "third" / "asked.json").exists()
+
+
+def test_a_step_in_a_process_of_its_own_ends_with_the_command_that_was_killed(tmp_path: Path):
+    (tmp_path / "sleeping.py").write_text(
+        "import os, time\n"
+        "def sleep(step):\n"
+        "    step.folder.with_suffix('.pid').write_text(str(os.getpid()))\n"
+        "    time.sleep(300)\n"
+    )
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from sleeping import sleep\n"
+        "from avssl.experiment.claims.apart import all_apart; from avssl.experiment.claims.steps import Step\n"
+        "list(all_apart([Step('train', 'one', 0, None, Path(sys.argv[1]) / 'one', {})], sleep, 2))"
+    )
+    command = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    try:
+        wait_for(lambda: (tmp_path / "one.pid").exists() and (tmp_path / "one.pid").read_text())
+    finally:
+        command.kill()
+        command.wait()
+    step = int((tmp_path / "one.pid").read_text())
+    wait_for(lambda: not Path(f"/proc/{step}").exists() or "Z" in Path(f"/proc/{step}/stat").read_text().split()[2])
+
+
+def wait_for(done: Callable[[], object]) -> None:
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until, "nothing happened for a minute"
+        time.sleep(0.05)
 
 
 @pytest.mark.slow
