@@ -24,10 +24,14 @@ avssl push runs/mine lab/sounding-objects --license mit --private"""
 
 def run(argv: Sequence[str]) -> None:
     """Push."""
+    from avssl.report.tables import console, fitted_table
+
     options = parsed(argv, PushOptions, "avssl push", WHAT, EXAMPLE)
     pushed = push_run(options)
-    for name, number in pushed.files.items():
-        log(f"  {name}  {size(number)}")
+    screen = console()
+    rows = [[name, size(number)] for name, number in pushed.files.items()]
+    screen.print(fitted_table(["file", "size"], rows, screen, right={1}))
+    screen.print()
     total = f"{counted(len(pushed.files), 'file')}, {size(sum(pushed.files.values()))}"
     if pushed.address is None:
         log(f"{total}; nothing was pushed (--dry-run). The card is {pushed.card}")

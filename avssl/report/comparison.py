@@ -241,15 +241,19 @@ def _print_options(what: str, table: OptionTable, letters: Sequence[str], screen
 def _print_figures(found: Comparison, letters: Sequence[str], screen: Console) -> None:
     first = letters[0]
     others = [text for letter in letters[1:] for text in (f"{letter} − {first}", "intervals")]
+    alone: dict[str, list[str]] = {}
     for group in dict.fromkeys(figure.group for figure in found.figures):
         own = [figure for figure in found.figures if figure.group == group]
         title = ": ".join(filter(None, (protocol_of(group[0]).title, ", ".join(filter(None, group[1:])))))
         having = [letter for k, letter in enumerate(letters) if any(figure.rows[k] for figure in own)]
         if len(having) == 1:
-            screen.print(f"\n{title}: {having[0]} alone has them", style="bold", markup=False, emoji=False)
+            alone.setdefault(having[0], []).append(title)
             continue
         screen.print(f"\n{title}\n", style="bold", markup=False, emoji=False)
         screen.print(fitted_table(["", *letters, *others], [_cells(figure) for figure in own], screen))
+    for letter, titles in alone.items():
+        screen.print(f"\nOnly {letter} has figures of", style="bold")
+        screen.print("\n".join(f"  {title}" for title in titles), markup=False, emoji=False)
     if not found.figures:
         screen.print("\nNo figures: neither controls nor evaluations have been made.", style="bold")
     if sentences := found.sentences():

@@ -134,6 +134,13 @@ def test_the_tables_fit_the_terminal_and_say_how_figures_are_judged(tmp_path: Pa
     assert "none is assumed" in words
 
 
+def test_what_one_run_alone_has_is_listed_once(tmp_path: Path):
+    with_figures = write_run(tmp_path / "a", [row("trained", 0.6)])
+    text = StringIO()
+    print_comparison(compared(with_figures, write_run(tmp_path / "b")), console(text, 80))
+    assert text.getvalue().count("Only A has figures of") == 1 and "Only B" not in text.getvalue()
+
+
 def test_the_command_prints_and_writes_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     runs = [write_run(tmp_path / "a", [row("trained", math.nan)]), write_run(tmp_path / "b", steps=500)]
     assert main(["compare", *map(str, runs), "--json", str(tmp_path / "both.json")]) == 0

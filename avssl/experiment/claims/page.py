@@ -143,11 +143,12 @@ def print_list(out: Path) -> None:
     """Print them as a table."""
     found = listed(out)
     screen = console()
+    between = "\n" if screen.is_terminal else ", "  # the claims want the width; elsewhere a claim is a line
     rows = []
     for one in found:
         last = (
             f"{one['answer']} ({one['scale']}, {one['seeds']} seeds, {one['date']})" if one["answer"] else "not run yet"
         )
-        minutes = ", ".join(f"{key} {value:g} min" for key, value in one["scales"].items())
+        minutes = between.join(f"{key} {value:g} min" for key, value in one["scales"].items())
         rows.append([one["name"], one["claim"], minutes, last])
     screen.print(fitted_table(["name", "claim", "takes", "last answer"], rows, screen))
