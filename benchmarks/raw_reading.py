@@ -10,7 +10,6 @@ as converters to RGB round. One that fails is named with its error.
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ import torch
 from common.measure import interleaved, machine, table
 from common.options import about_videos, parse
 from common.readers import Draw, Reader, readers
-from common.videos import SECONDS, videos
+from common.videos import SECONDS, copies, videos
 from numpy.typing import NDArray
 
 import avssl
@@ -52,14 +51,6 @@ def fives(folder: Path, count: int, seed: int) -> list[Draw]:
         times = draw_five(media, item, rule, rng)
         found.append(Draw(media.facts(item).path, tuple(times.tolist()), with_sound=False))
     return found
-
-
-def copies(folder: Path, into: Path, count: int) -> None:
-    """A collection of more files than are kept open: the videos of a folder, again and again."""
-    into.mkdir()
-    paths = sorted(folder.glob("*.mp4"))
-    for number in range(count):
-        shutil.copyfile(paths[number % len(paths)], into / f"{number:03d}.mp4")
 
 
 def truth(draws: Sequence[Draw]) -> list[NDArray[np.uint8]]:

@@ -3,8 +3,9 @@
 Pillow scales along the rows, rounds, and scales along the columns. A pixel is the sum of a few others with weights of
 22 bits; the same sums are taken here of sixteen rows at once, so that the processor's vectors are full. To lie side by
 side these rows are transposed, in blocks of 8×8 pixels that fit into registers: by single pixels that takes as long as
-the sums. Importing this module compiles it, which takes some seconds the first time on a machine and is kept (by numba,
-beside this file or in the user's cache).
+the sums. The columns are summed as soon as their rows are there, while these are in the cache. Importing this module
+compiles it, which takes some seconds the first time on a machine and is kept (by numba, beside this file or in the
+user's cache).
 """
 
 from __future__ import annotations

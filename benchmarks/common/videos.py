@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +31,14 @@ def videos(kind: str, root: Path | None = None) -> Path:
             _make(unfinished := path.with_suffix(".unfinished.mp4"), kind, rng)
             unfinished.rename(path)
     return folder
+
+
+def copies(folder: Path, into: Path, count: int) -> None:
+    """A collection of as many files: the videos of a folder, again and again."""
+    into.mkdir()
+    paths = sorted(folder.glob("*.mp4"))
+    for number in range(count):
+        shutil.copyfile(paths[number % len(paths)], into / f"{number:03d}.mp4")
 
 
 def _make(path: Path, kind: str, rng: np.random.Generator) -> None:
