@@ -117,7 +117,7 @@ def shine_through(batch: Batch) -> None:
 
 
 def copy_to_neighbour(batch: Batch) -> None:
-    """The hidden frame, or what is taught in its place, in the place of the earlier neighbour."""
+    """The hidden frame, or the target of the control, in the place of the earlier neighbour."""
     frames = batch["frames"]
     frames[:, 0] = frames[:, 3 if frames.shape[1] > 3 else 1]
 
@@ -134,7 +134,7 @@ def mark_pairs(batch: Batch) -> None:
 
 
 def write_colours(task: Task, batch: Batch) -> None:
-    """Grey levels that tell each cell's colour: in references its own, in the target the one that is taught.
+    """Grey levels that tell each cell's colour: in references its own, in the target frame the one that is to be found.
 
     What the colours are is kept as it was before.
     """

@@ -80,13 +80,12 @@ class FrameFillingPuzzle:
     """A clip, and what of it is hidden."""
 
     frames: NDArray[np.uint8]  # uint8 (k, 3, side, side): the clip
-    # What is asked for in its place by the control that is taught another clip's content: uint8 (t, 3, side, side) of
-    # the frames that hide something; else none (0, …).
-    taught: NDArray[np.uint8]
+    # The target of the control that is trained on another clip's content: uint8 (t, 3, side, side) of the frames that
+    # hide something; else none (0, …), and the target is the clip itself.
+    target: NDArray[np.uint8]
     hidden: NDArray[np.bool_]  # bool (k, grid, grid), True where a patch is hidden; of a hidden frame (3, 1, 1)
     times: tuple[float, ...]  # of the frames, in seconds
     name: str
     source: str
-    # Of the frames, and of what is taught, where cutting is left to the device; then ``frames`` and ``taught`` are
-    # empty.
+    # Of the frames, and of the target, where cutting is left to the device; then ``frames`` and ``target`` are empty.
     views: tuple[View, ...] = ()

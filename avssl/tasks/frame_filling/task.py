@@ -73,20 +73,20 @@ class FrameFilling(FillingTask):
         else:
             rng = generator(*key, "patches")
             hidden = draw_tubes(options.frames, options.grid, options.hidden_patches, options.same_patches, rng)
-        taught = frames[:0]
+        target = frames[:0]
         if self.shuffled:
             rng = generator(*key, "shuffled")
             _, other, other_views = self._clip(media, other_item(media, item, rng, key), rng, rng)
             hides = np.any(hidden, axis=(1, 2))
-            taught = other[hides]
+            target = other[hides]
             views += tuple(view for view, hiding in zip(other_views, hides, strict=False) if hiding)
         facts = media.facts(item)
         seconds = tuple(times.tolist())
-        return FrameFillingPuzzle(frames, taught, hidden, seconds, facts.path, facts.source_or_path, views)
+        return FrameFillingPuzzle(frames, target, hidden, seconds, facts.path, facts.source_or_path, views)
 
     def collate(self, puzzles: Sequence[FrameFillingPuzzle]) -> Batch:
         views = [puzzle.views for puzzle in puzzles]
-        frames = [np.concatenate([p.frames, p.taught]) if len(p.taught) else p.frames for p in puzzles]
+        frames = [np.concatenate([p.frames, p.target]) if len(p.target) else p.frames for p in puzzles]
         return {
             "frames": stacked_or_left(frames, views, self.options.side),
             "hidden": torch.from_numpy(np.stack([p.hidden for p in puzzles])).to(torch.uint8),
@@ -174,7 +174,7 @@ class FrameFilling(FillingTask):
         return torch.where(self._asked(batch).bool(), colour.view(3, 1, 1), frames[:, : self.options.frames])
 
     def _target(self, batch: Batch) -> Tensor:
-        """The frames that hide something, or what the control is taught in their place: uint8."""
+        """The frames that hide something, or the control's target in their place: uint8."""
         frames: Tensor = batch["frames"]
         count = batch["hidden"].shape[1]
         if frames.shape[1] > count:
