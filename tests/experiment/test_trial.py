@@ -56,12 +56,12 @@ VIDEO_CONTROLS = [
     ("av-correspondence", "vision-only"),
     ("av-correspondence", "audio-only"),
     ("av-correspondence", "shuffled-labels"),
-    ("av-instance", "vision-only"),
-    ("av-instance", "audio-only"),
+    pytest.param("av-instance", "vision-only", marks=pytest.mark.slow),
+    pytest.param("av-instance", "audio-only", marks=pytest.mark.slow),
     ("av-instance", "shuffled-labels"),
-    ("av-sync", "vision-only"),
+    pytest.param("av-sync", "vision-only", marks=pytest.mark.slow),
     ("av-sync", "audio-only"),
-    ("av-sync", "shuffled-labels"),
+    pytest.param("av-sync", "shuffled-labels", marks=pytest.mark.slow),
     ("shuffle-learn", "single-frame"),
     ("shuffle-learn", "outer-frames"),
     ("shuffle-learn", "shuffled-labels"),
@@ -97,6 +97,7 @@ def test_what_is_taught_is_caught_where_it_is_seen_and_without_that_shuffled_ans
     check_that_the_leak_is_caught_and_nothing_else(name, "shuffled-labels", Tinted(120), TAUGHT[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "control"), TAUGHT_OF_VIDEOS)
 def test_what_is_taught_of_videos_is_caught_where_it_is_seen_and_nothing_without_that(name, control):
     check_that_the_leak_is_caught_and_nothing_else(name, control, Gliding(32), 0.5)
