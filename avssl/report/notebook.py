@@ -10,8 +10,12 @@ from markupsafe import Markup
 from avssl.evaluate.core.rows import ResultRow, is_share
 from avssl.report.tables import row_texts
 from avssl.system import html
+from avssl.system.console import counted
 
 WIDTH, HEIGHT = 160, 14  # pixels of a bar, as high as a line of text
+
+MOST_SHOWN = 20
+"""Rows that are seen at once, about a window; further ones are folded below them."""
 
 
 def rows_html(rows: Sequence[ResultRow], files: Sequence[str] = ()) -> Markup:
@@ -24,10 +28,14 @@ def rows_html(rows: Sequence[ResultRow], files: Sequence[str] = ()) -> Markup:
     named = len(set(files)) > 1
     cells: list[list[Markup | str]] = []
     for row, file in zip(rows, files or [""] * len(rows), strict=True):
-        name, metric, value, *others = row_texts(row)
+        name, metric, *figures = row_texts(row)
+        value, *others = map(html.unbroken, figures)
         cells.append([*([file] if named else []), name, metric, value, _bar(row), *others, row.note])
     headers = ["name", "metric", "value", "", "95 % interval", "chance", "N", "", ""]
-    return html.table(["results", *headers] if named else headers, cells)
+    headers = ["results", *headers] if named else headers
+    shown, folded = cells[:MOST_SHOWN], cells[MOST_SHOWN:]
+    below = html.folded(f"{counted(len(folded), 'more row')}", html.table(headers, folded)) if folded else ""
+    return html.table(headers, shown) + below
 
 
 def _bar(row: ResultRow) -> Markup:

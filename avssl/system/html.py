@@ -32,6 +32,16 @@ def section(title: str, *parts: object) -> Markup:
     return Markup("<div><b>{}</b>{}</div>").format(_readable(title), inner)
 
 
+def unbroken(text: str) -> Markup:
+    """A text that stays on one line, such as a figure with its interval."""
+    return Markup('<span style="white-space:nowrap">{}</span>').format(_readable(text))
+
+
+def folded(summary: str, part: object) -> Markup:
+    """A part that is seen once its summary is pressed."""
+    return Markup("<details><summary>{}</summary>{}</details>").format(_readable(summary), _readable(part))
+
+
 def thumbnail(pixels: NDArray[np.uint8], height: int) -> Markup:
     """A picture uint8 (3, h, w), at most ``height`` pixels high."""
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
@@ -44,8 +54,10 @@ def picture(image: Image.Image, kind: str = "PNG") -> Markup:
     buffer = io.BytesIO()
     image.save(buffer, kind)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return Markup('<img src="data:image/{};base64,{}" width="{}" height="{}">').format(
-        kind.lower(), data, image.width, image.height
+    # No wider than its cell: curves are drawn twice as wide, for screens of many pixels.
+    style = "max-width:100%;height:auto"
+    return Markup('<img src="data:image/{};base64,{}" width="{}" height="{}" style="{}">').format(
+        kind.lower(), data, image.width, image.height, style
     )
 
 

@@ -16,7 +16,23 @@ from avssl.evaluate.core.rows import ResultRow
 from avssl.experiment.results import Results
 
 HOSTILE = "<script>alert(1)<img src=x onerror=alert(2)>&.mp4"
-HARMLESS = {"div", "b", "i", "table", "tr", "th", "td", "img", "svg", "path", "rect", "line"}
+HARMLESS = {
+    "div",
+    "b",
+    "i",
+    "table",
+    "tr",
+    "th",
+    "td",
+    "img",
+    "svg",
+    "path",
+    "rect",
+    "line",
+    "details",
+    "summary",
+    "span",
+}
 
 
 class Page(HTMLParser):
@@ -108,6 +124,13 @@ def test_results_are_a_table_with_bars_of_what_are_shares() -> None:
     assert found.tags.count("rect") == 1
     for text in ("trained", "75.0 %", "50.0 % – 90.0 %", "1.25", "<b>"):
         assert text in found.text
+
+
+def test_of_many_results_the_first_are_seen_and_the_others_folded_below() -> None:
+    rows = [ResultRow("trained", "accuracy", 0.9, 0.8, 0.95, 64, 0.5, "test", 0) for _ in range(23)]
+    few, many = page(Results(rows[:20])), page(Results(rows))
+    assert "details" not in few.tags
+    assert many.text.count("trained") == 23 and "3 more rows" in many.text
 
 
 def test_results_are_shown_once_and_as_wide_as_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
