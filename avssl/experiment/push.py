@@ -96,7 +96,9 @@ def files_of(run: Path, repository: str, licence: str, *, pictures: bool = True)
         found[f"encoders/{path.stem}.json"] = path.with_suffix(".json")
         found[f"encoders/{path.name}"] = path
     for task in run_tasks(run):
-        found[f"{FOLDER}/{task.name}.safetensors"] = heads_of(open_run(run, task.name))
+        one = open_run(run, task.name)
+        heads = heads_of(run, one.task, one.network, one.steps, one.finished)
+        found[f"{FOLDER}/{task.name}.safetensors"] = heads
     # What a task has learned of its data, and from which logit on something is heard.
     for path in [*sorted((run / "tasks").glob("*.json")), run / "localization.json"]:
         if path.is_file():

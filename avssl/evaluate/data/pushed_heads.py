@@ -6,7 +6,6 @@ A run that was pushed to a hub has no checkpoints: these hold the optimizer's st
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,19 +17,24 @@ from avssl.networks.saved_names import saved_names
 from avssl.networks.saving import load_module
 from avssl.tasks.base import Task
 
-if TYPE_CHECKING:
-    from avssl.evaluate.data.load_run import TrainedTask
-
 FOLDER = "heads"
 
 
-def heads_of(trained: TrainedTask) -> bytes:
-    """The weights of a task's network that its run's encoders do not hold, as safetensors, with its steps."""
-    beside = _of_encoders(trained.path, trained.task).state_dict()
-    whole = trained.network.state_dict()
+def heads_of(folder: Path, task: Task, network: nn.Module, steps: int, finished: bool) -> bytes:
+    """The weights of a task's network that its run's encoders do not hold, as safetensors, with its steps.
+
+    Args:
+        folder: of the run.
+        task: with its statistics.
+        network: that the task trained.
+        steps: of the training behind these weights.
+        finished: whether it came to its end.
+    """
+    beside = _of_encoders(folder, task).state_dict()
+    whole = network.state_dict()
     # What is the same without any training, such as a bias that stayed zero, is built so wherever it is read.
     heads = {name: one.contiguous() for name, one in whole.items() if not torch.equal(one, beside[name])}
-    return save(heads, metadata={"steps": str(trained.steps), "finished": str(trained.finished)})
+    return save(heads, metadata={"steps": str(steps), "finished": str(finished)})
 
 
 def with_heads(folder: Path, task: Task) -> tuple[nn.Module, int, bool]:
