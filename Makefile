@@ -47,8 +47,8 @@ help:  ## this list
 	@echo
 	@echo "  PYTHON=$(PYTHON) names the interpreter (3.11 or later), VENV=$(VENV) where things are installed"
 
-quickstart: install  ## install, generate clips, train one model that tells, finds and points, print the controls: less than half an hour on two cores
-	$(call timed,Training av-correspondence on generated clips and its controls; less than twenty minutes on two cores,\
+quickstart: install  ## install, generate clips, train one model that tells, finds and points, print the controls: about ten minutes on two cores
+	$(call timed,Training av-correspondence on generated clips and its controls; about eight minutes on two cores,\
 	$(BIN)/avssl train av-correspondence --config $(CONFIG) --out $(RUN))
 	$(call timed,Where the sound comes from in a held-out clip; some seconds,\
 	$(BIN)/avssl localize --run $(RUN) -o $(RUN)/localized.mp4)
