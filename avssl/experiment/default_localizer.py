@@ -23,6 +23,7 @@ RECIPE: dict[str, Any] = {
     "validate_every": 100,
     "validation_puzzles": 256,
     "keep": "last",
+    "precision": "fp32",
 }
 
 

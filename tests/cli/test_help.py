@@ -157,7 +157,16 @@ def test_doctor_says_versions_devices_decoders_and_places(avssl: Call):
 def test_doctor_knows_what_every_extra_is_for():
     project = Path(avssl.__file__).parent.parent / "pyproject.toml"
     extras = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert set(EXTRAS) == extras.keys() - {"test", "test-large", "lint", "mutants", "docs", "examples", "bench"}
+    assert set(EXTRAS) == extras.keys() - {
+        "test",
+        "test-large",
+        "test-loggers",
+        "lint",
+        "mutants",
+        "docs",
+        "examples",
+        "bench",
+    }
 
 
 def test_doctor_names_the_reader_that_does_not_work(avssl: Call, monkeypatch: pytest.MonkeyPatch):

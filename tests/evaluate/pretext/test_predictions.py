@@ -13,8 +13,9 @@ from avssl.evaluate.core.statistics import accuracy_interval
 from avssl.evaluate.pretext import cues, shortcuts
 from avssl.evaluate.pretext.predictions import Predictions, accuracy_row, distinct, held_out_keys, predict
 from avssl.samplers.keys import Key
-from avssl.tasks.av_correspondence import task as av_correspondence
+from avssl.tasks import pairs
 from avssl.tasks.av_correspondence.puzzle import CorrespondenceOptions
+from avssl.tasks.av_correspondence.task import AVCorrespondence
 from avssl.tasks.base import Answers
 from avssl.tasks.colorization import task as colorization
 from avssl.tasks.colorization.puzzle import ColorizationOptions
@@ -52,7 +53,7 @@ class Names(list):
 @pytest.mark.parametrize(
     ("module", "task", "media"),
     [
-        (av_correspondence, av_correspondence.AVCorrespondence(CorrespondenceOptions(rate=RATE)), ToyVideos(6)),
+        (pairs, AVCorrespondence(CorrespondenceOptions(rate=RATE)), ToyVideos(6)),
         (colorization, colorization.Colorization(ColorizationOptions(side=32)), ToyVideos(6)),
         (inpainting, inpainting.Inpainting(InpaintingOptions(side=32)), Textures(6)),
         (
