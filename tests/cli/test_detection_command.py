@@ -61,7 +61,7 @@ def test_help_says_which_formats_are_read(avssl):
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize(("name", "classes"), [("voc_bccd", 3), ("coco", 67)])
+@pytest.mark.parametrize(("name", "classes"), [("voc_bccd", 3), pytest.param("coco", 67, marks=pytest.mark.slow)])
 def test_the_real_formats_go_from_end_to_end(avssl, shared_data, tmp_path, name, classes):
     run, data = write_run(tmp_path / "run"), shared_data / "detection" / name
     words = ("--steps", 1, "--batch-size", 1, "--side", 64, "--anchors", "16,32", "--draws", 10)

@@ -61,6 +61,7 @@ def files_of(run: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_extended_stays_as_it_was(tmp_path):
     make_data(tmp_path)
     data = tmp_path / "pictures"

@@ -57,7 +57,10 @@ def train(task: str, data: Path, out: Path, **options):
     return avssl.train(task, data / name, out, **{**COMMON, **own, **options})
 
 
-@pytest.mark.parametrize("task", TASKS)
+OFTEN = ("rotation", "jigsaw", "shuffle-learn", "av-correspondence")  # one of each kind of data and of head
+
+
+@pytest.mark.parametrize("task", [pytest.param(t, marks=[pytest.mark.slow] * (t not in OFTEN)) for t in TASKS])
 def test_a_vit_trains_every_task_and_its_run_is_read_back(task, data, tmp_path):
     train(task, data, tmp_path / "run")
     frames = torch.randint(0, 256, (1, 3, 48, 48), dtype=torch.uint8)
@@ -98,6 +101,7 @@ def test_a_side_that_patches_do_not_fit_and_a_file_that_is_frozen_are_refused_be
         train("rotation", data, tmp_path / "run", vision="encoder.onnx")
 
 
+@pytest.mark.slow
 def test_two_tasks_share_a_vit_though_their_pictures_are_of_two_sizes_and_it_is_exported(data, tmp_path):
     common = {name: value for name, value in COMMON.items() if name != "vision"}
     own = {"rotation": {"side": 32, "vision": VIT}, "colorization": {"side": 48, "vision": VIT, "head_width": 8}}

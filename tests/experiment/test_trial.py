@@ -92,7 +92,9 @@ TAUGHT_OF_VIDEOS = [
 ]
 
 
-@pytest.mark.parametrize("name", TAUGHT)
+@pytest.mark.parametrize(
+    "name", ["colorization", "inpainting", pytest.param("instance-contrast", marks=pytest.mark.slow)]
+)
 def test_what_is_taught_is_caught_where_it_is_seen_and_without_that_shuffled_answers_teach_nothing(name):
     check_that_the_leak_is_caught_and_nothing_else(name, "shuffled-labels", Tinted(120), TAUGHT[name])
 

@@ -255,6 +255,7 @@ def test_more_uploads_at_once_than_memory_holds_are_put_off(page, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_uploads_are_forgotten_before_they_fill_the_memory(page, monkeypatch):
     tones = [wav_of(np.sin(np.arange(16000) * pitch / 50), 16000) for pitch in (1, 2, 3)]
     monkeypatch.setattr("avssl.explore.uploads.MOST_BYTES", 2 * 4 * 16000)
@@ -389,6 +390,7 @@ def test_a_file_that_is_gone_is_one_line_without_its_folder(tmp_path):
     library.close()
 
 
+@pytest.mark.slow
 def test_names_that_are_not_utf_8_are_shown_as_far_as_they_can_be(tmp_path):
     odd = os.fsdecode(b"od\xffd")
     make_library(tmp_path / "as-usual").close()
@@ -440,6 +442,7 @@ def test_a_browser_asks_again_whether_what_it_kept_is_of_this_collection(page, l
         assert page.get(address, headers=part).status_code == 206
 
 
+@pytest.mark.slow
 def test_no_answer_names_a_folder_of_this_machine(tmp_path):
     library = make_library(tmp_path)
     page = TestClient(make_app(library, Guard()), base_url="http://localhost", headers=MARK)

@@ -107,7 +107,10 @@ def all_kinds(made: Path, place: Path) -> Path:
     return sounds(made, pictures(made, place))
 
 
-@pytest.mark.parametrize("make", [pictures, sounds, tar, segments, prepared, silent, one_film, all_kinds])
+LONG = [pytest.param(make, marks=pytest.mark.slow) for make in (sounds, tar, segments, silent, one_film)]
+
+
+@pytest.mark.parametrize("make", [pictures, prepared, all_kinds, *LONG])
 def test_every_view_of_it_answers(make: Callable[[Path, Path], Path], made: Path, tmp_path: Path):
     (tmp_path / "data").mkdir()
     data = make(made, tmp_path / "data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, is_dataclass
 from multiprocessing import get_context
@@ -116,16 +117,22 @@ def draw_elsewhere(pickled: bytes, keys: list[Key]) -> list[bytes]:
     return [as_bytes(task.draw(ToyVideos(), key)) for key in keys]
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[ProcessPoolExecutor]:
+    """A process that shares nothing with this one; one for all tasks, as it takes seconds to begin."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
 @pytest.mark.parametrize(("name", "options"), CASES)
-def test_the_same_key_is_the_same_puzzle_in_any_process_and_order(name, options):
+def test_the_same_key_is_the_same_puzzle_in_any_process_and_order(elsewhere, name, options):
     task, media = make(name, options), ToyVideos()
     keys = [Key(7, 2, index) for index in range(6)]
     here = [as_bytes(task.draw(media, key)) for key in keys]
     np.random.seed(3)  # noqa: NPY002 - a global state that must not matter
     torch.manual_seed(5)
     assert [as_bytes(task.draw(media, key)) for key in reversed(keys)] == here[::-1]
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert pool.submit(draw_elsewhere, pickle.dumps(task), keys).result() == here
+    assert elsewhere.submit(draw_elsewhere, pickle.dumps(task), keys).result() == here
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)

@@ -43,7 +43,10 @@ def surfaces(tmp_path_factory):
     return open_normals(write_surfaces(tmp_path_factory.mktemp("made") / "s", train=48, test=12))
 
 
-@pytest.mark.parametrize(("clusters", "steps", "rate", "limit"), [(0, 250, 2e-2, 5.5), (40, 200, 1e-2, 7.0)])
+@pytest.mark.parametrize(
+    ("clusters", "steps", "rate", "limit"),
+    [(0, 250, 2e-2, 5.5), pytest.param(40, 200, 1e-2, 7.0, marks=pytest.mark.slow)],
+)
 def test_normals_of_shaded_surfaces_are_learned_on_a_frozen_encoder(surfaces, tmp_path, clusters, steps, rate, limit):
     train, test = surfaces
     start = encoder()
